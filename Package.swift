@@ -1,0 +1,66 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every Swift target of ours is compiled with: the Swift 6 language mode comes from the tools version.
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .enableUpcomingFeature("ExistentialAny"),
+  .treatAllWarnings(as: .error),
+]
+
+/// A Swift module; `floor` modules may be imported downward only (`scripts/lint-floors` holds the list).
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
+
+let package = Package(
+  name: "segmentd",
+  platforms: [.macOS("26.0")],
+  products: [
+    .executable(name: "segmentd", targets: ["RPCServer"]),
+    .executable(name: "segctl", targets: ["Client"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
+  ],
+  targets: [
+    // C libraries, one owner each.
+    .systemLibrary(name: "CEvent", pkgConfig: "libevent"),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto"),
+    .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2"),
+    .systemLibrary(name: "CPostgres", pkgConfig: "libpq"),
+    .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c"),
+    .target(name: "CProto", dependencies: ["CProtobufC"]),
+
+    // Floor 0
+    module("EventLoop", ["CEvent"]),
+    module("Digest", ["CCrypto"]),
+    // Floor 1
+    module("HTTP2", ["EventLoop", "CNghttp2"]),
+    module("Proto", ["CProto", "CProtobufC"]),
+    // Floor 2
+    module("GRPC", ["HTTP2", "EventLoop", logging]),
+    module("Postgres", ["EventLoop", "CPostgres", logging]),
+    // Floor 3
+    module("Segmentation", ["Postgres", "EventLoop", logging]),
+    module("Contract", ["GRPC", "Proto"]),
+    // Floor 4
+    .executableTarget(
+      name: "RPCServer",
+      dependencies: [
+        "Contract", "Segmentation", "GRPC", "HTTP2", "Postgres", "Proto", "EventLoop", "Digest", logging, arguments,
+        configuration,
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "Client",
+      dependencies: ["Contract", "GRPC", "Proto", "EventLoop", "Digest", logging, arguments, configuration],
+      swiftSettings: strict),
+  ]
+)

@@ -1,5 +1,9 @@
 // libevent: the loop, timers, signals, listeners.
 #pragma once
+// First, as event-config.h defines _GNU_SOURCE, which would make types that differ from those of Swift's Glibc module.
+#include <sys/select.h>
+#include <sys/time.h>
+#include <sys/types.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <event2/thread.h>

@@ -231,3 +231,12 @@ private func exchange<Value>(_ value: inout Value, with new: Value) -> Value {
   value = new
   return old
 }
+
+extension EventLoop {
+  /// Runs `body` on the loop and waits for what it returns. Callable from any task.
+  package func perform<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+    try await withCheckedThrowingContinuation { continuation in
+      executeNow { continuation.resume(with: .init(catching: body)) }
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import HTTP2
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// The custom metadata of a call, in order; names may repeat. A name that ends in `-bin` carries bytes, in base64 on the wire.
+package struct Metadata: Sendable {
+  package private(set) var fields: [(name: String, value: String)] = []
+
+  package init() {}
+
+  package init(_ fields: KeyValuePairs<String, String>) {
+    for (name, value) in fields { append(name, value) }
+  }
+
+  package mutating func append(_ name: String, _ value: String) {
+    fields.append((name.lowercased(), value))
+  }
+
+  /// - Parameter name: Ends in `-bin`.
+  package mutating func append(_ name: String, bytes: [UInt8]) {
+    fields.append((name.lowercased(), Base64.encode(bytes)))
+  }
+
+  /// The first value of a name.
+  package subscript(_ name: String) -> String? {
+    fields.first { $0.name == name }?.value
+  }
+
+  /// The bytes of a name that ends in `-bin`; nil when it is missing or not base64.
+  package func bytes(_ name: String) -> [UInt8]? {
+    self[name].flatMap { Base64.decode($0) }
+  }
+
+  mutating func append(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+    fields.append((String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self)))
+  }
+
+  func write(to headers: inout HeaderBlock) {
+    for field in fields { headers.append(field.name, field.value) }
+  }
+}
+
+enum Base64 {
+  /// Without padding, as gRPC recommends.
+  static func encode(_ bytes: [UInt8]) -> String {
+    let text = Data(bytes).base64EncodedString()
+    return String(text.prefix { $0 != "=" })
+  }
+
+  /// With or without padding.
+  static func decode(_ text: String) -> [UInt8]? {
+    let missing = (4 - text.utf8.count % 4) % 4
+    return Data(base64Encoded: text + String(repeating: "=", count: missing)).map(Array.init)
+  }
+}

@@ -1,0 +1,20 @@
+/// A call that did not end with OK: what the server answers with, and what the client throws.
+package struct RPCError: Error, Sendable, CustomStringConvertible {
+  package var code: StatusCode
+  /// For developers, in English; never holds SQL or a parameter's value that the caller did not send.
+  package var message: String
+  /// A serialised `google.rpc.Status`, empty when there is none; travels as `grpc-status-details-bin`.
+  package var details: [UInt8]
+
+  package init(_ code: StatusCode, _ message: String, details: [UInt8] = []) {
+    self.code = code
+    self.message = message
+    self.details = details
+  }
+
+  package var description: String { "\(code): \(message)" }
+
+  static let cancelled = RPCError(.cancelled, "the call was cancelled")
+  static let deadlineExceeded = RPCError(.deadlineExceeded, "the deadline has passed")
+  static let connectionLost = RPCError(.unavailable, "the connection was lost")
+}

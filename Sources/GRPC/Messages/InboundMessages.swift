@@ -1,0 +1,122 @@
+import EventLoop
+import HTTP2
+
+/// The messages that have arrived on one stream and that nobody has taken yet. Confined to its loop.
+///
+///     open ──end──► ended          next() waits only while it is open and empty
+///       └───fail──► failed
+///
+/// The peer gets its flow-control credit back while less than `highWater` bytes wait, so a slow reader stops a fast sender.
+final class InboundMessages: @unchecked Sendable {
+  private enum State {
+    case open
+    case ended
+    case failed(RPCError)
+  }
+
+  private let loop: EventLoop
+  private let highWater: Int
+  private var state = State.open
+  private var deframer: MessageDeframer
+  private var queue: [[UInt8]] = []
+  private var head = 0
+  private var queuedBytes = 0
+  private var owedCredit = 0
+  private var waiter: Promise<Void>?
+
+  init(on loop: EventLoop, limit: Int, highWater: Int) {
+    self.loop = loop
+    self.highWater = highWater
+    deframer = MessageDeframer(limit: limit)
+  }
+
+  /// How many messages have arrived and wait.
+  var count: Int { queue.count - head }
+
+  /// - Throws: What the deframer refuses; the stream cannot be read on after that.
+  func receive(_ bytes: UnsafeRawBufferPointer, of stream: HTTP2Stream) throws(RPCError) {
+    guard case .open = state else { return stream.consume(bytes.count) }
+    owedCredit += bytes.count
+    var arrived: [[UInt8]] = []
+    try deframer.push(bytes) { arrived.append($0) }
+    for message in arrived {
+      queuedBytes += message.count
+      queue.append(message)
+    }
+    giveCredit(to: stream)
+    if !arrived.isEmpty { wake() }
+  }
+
+  /// The peer has sent all.
+  /// - Throws: INTERNAL when it ended within a message.
+  func end() throws(RPCError) {
+    guard case .open = state else { return }
+    guard !deframer.isIncomplete else {
+      throw RPCError(.internalError, "the stream ended in the middle of a message")
+    }
+    state = .ended
+    wake()
+  }
+
+  /// Nothing more can come; what waits is dropped.
+  func fail(_ error: RPCError) {
+    switch state {
+    case .open: break
+    case .ended where count > 0: break
+    case .ended, .failed: return
+    }
+    state = .failed(error)
+    queue = []
+    head = 0
+    queuedBytes = 0
+    wake()
+  }
+
+  /// The next message, nil when the peer has ended.
+  /// - Throws: `RPCError` of `fail(_:)`, `CancellationError`.
+  func next(from stream: HTTP2Stream?) async throws -> [UInt8]? {
+    while true {
+      if let message = take(from: stream) { return message }
+      switch state {
+      case .ended: return nil
+      case .failed(let error): throw error
+      case .open:
+        let waiter = Promise<Void>(on: loop)
+        self.waiter = waiter
+        try await waiter.value()
+      }
+    }
+  }
+
+  /// The next message if it is here.
+  func take(from stream: HTTP2Stream?) -> [UInt8]? {
+    guard head < queue.count else { return nil }
+    let message = queue[head]
+    queue[head] = []
+    head += 1
+    if head == queue.count {
+      queue.removeAll(keepingCapacity: true)
+      head = 0
+    } else if head >= 64, head * 2 >= queue.count {
+      // Taken ones are dropped in bulk, so that a queue that never empties does not grow.
+      queue.removeFirst(head)
+      head = 0
+    }
+    queuedBytes -= message.count
+    if let stream { giveCredit(to: stream) }
+    return message
+  }
+
+  private func giveCredit(to stream: HTTP2Stream) {
+    guard queuedBytes <= highWater, owedCredit > 0 else { return }
+    let credit = owedCredit
+    owedCredit = 0
+    stream.consume(credit)
+  }
+
+  private func wake() {
+    let waiter = waiter
+    self.waiter = nil
+    waiter?.succeed(())
+  }
+}

@@ -1,0 +1,65 @@
+/// Cuts a stream of bytes into messages (gRPC over HTTP/2, "Length-Prefixed-Message").
+///
+///     prefix ──5 bytes──► body ──count bytes──► prefix
+///
+/// It holds one incomplete message of at most `limit` bytes, and allocates for what has arrived, not for what a prefix claims.
+struct MessageDeframer: Sendable {
+  private enum State {
+    case prefix
+    case body(remaining: Int)
+  }
+
+  /// The largest message that is taken, in bytes.
+  let limit: Int
+  private var state = State.prefix
+  private var partial: [UInt8] = []
+
+  init(limit: Int) {
+    self.limit = limit
+  }
+
+  /// Whether the bytes so far end in the middle of a message.
+  var isIncomplete: Bool {
+    if case .prefix = state { !partial.isEmpty } else { true }
+  }
+
+  /// Takes bytes and calls `emit` with each message that they complete.
+  /// - Throws: `RPCError` RESOURCE_EXHAUSTED for a message over the limit, INTERNAL for a compressed one, as none was agreed.
+  mutating func push(_ bytes: UnsafeRawBufferPointer, _ emit: ([UInt8]) -> Void) throws(RPCError) {
+    var rest = bytes
+    while true {
+      switch state {
+      case .prefix:
+        let taken = min(MessagePrefix.length - partial.count, rest.count)
+        partial.append(contentsOf: rest[..<taken])
+        rest = .init(rebasing: rest[taken...])
+        guard partial.count == MessagePrefix.length else { return }
+        let count = try parsePrefix()
+        partial = []
+        state = .body(remaining: count)
+      case .body(let remaining):
+        let taken = min(remaining, rest.count)
+        partial.append(contentsOf: rest[..<taken])
+        rest = .init(rebasing: rest[taken...])
+        state = .body(remaining: remaining - taken)
+        guard taken == remaining else { return }
+        emit(partial)
+        partial = []
+        state = .prefix
+        if rest.isEmpty { return }
+      }
+    }
+  }
+
+  private func parsePrefix() throws(RPCError) -> Int {
+    guard partial[0] <= 1 else { throw RPCError(.internalError, "the message prefix has unknown flags") }
+    guard partial[0] == 0 else {
+      throw RPCError(.internalError, "a compressed message without a grpc-encoding that says so")
+    }
+    let count = partial[1...].reduce(0) { $0 << 8 | Int($1) }
+    guard count <= limit else {
+      throw RPCError(.resourceExhausted, "a message of \(count) bytes is over the limit of \(limit) bytes")
+    }
+    return count
+  }
+}

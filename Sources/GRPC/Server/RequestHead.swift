@@ -1,0 +1,92 @@
+import HTTP2
+
+/// What the request's headers say, as far as they have arrived.
+struct RequestHead {
+  /// Why a request is not a gRPC call that we serve.
+  enum Refusal {
+    /// Answered with a plain HTTP status, as the peer does not speak gRPC.
+    case http(status: Int)
+    case rpc(RPCError)
+  }
+
+  private(set) var route: Route?
+  private(set) var timeout: Duration?
+  private(set) var metadata = Metadata()
+  private(set) var requestID: String?
+  private var isPost = false
+  private var isGRPC = false
+  private var path: String?
+  private var refusal: RPCError?
+
+  mutating func take(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, router: Router) {
+    switch name.count {
+    case 5 where name.equals(":path"):
+      route = router.route(value)
+      if route == nil { path = String(decoding: value, as: UTF8.self) }
+    case 7 where name.equals(":method"):
+      isPost = value.equals("POST")
+    case 12 where name.equals("content-type"):
+      isGRPC = Self.isGRPC(value)
+    case 12 where name.equals("grpc-timeout"):
+      timeout = Timeout.parse(value)
+      if timeout == nil { refusal = RPCError(.internalError, "malformed grpc-timeout") }
+    case 13 where name.equals("grpc-encoding"):
+      guard !value.equals("identity") else { return }
+      refusal = RPCError(.unimplemented, "the grpc-encoding is not supported; use identity")
+    case 2, 7, 10, 14, 20:
+      if Self.isProtocol(name) { return }
+      metadata.append(name: name, value: value)
+    case 12 where name.equals("x-request-id"):
+      requestID = Self.printable(value)
+    default:
+      metadata.append(name: name, value: value)
+    }
+  }
+
+  /// What to answer instead of starting a handler; nil when the call can go on.
+  func refusal(isTooLarge: Bool) -> Refusal? {
+    guard isPost else { return .http(status: 405) }
+    guard isGRPC else { return .http(status: 415) }
+    if isTooLarge { return .rpc(RPCError(.resourceExhausted, "the request's metadata is over the limit")) }
+    if route == nil {
+      return .rpc(RPCError(.unimplemented, "unknown method \(path?.prefix(200) ?? "")"))
+    }
+    return refusal.map { .rpc($0) }
+  }
+
+  /// `application/grpc`, also with `+proto` or parameters behind it.
+  private static func isGRPC(_ value: UnsafeRawBufferPointer) -> Bool {
+    let start: StaticString = "application/grpc"
+    guard value.count >= start.utf8CodeUnitCount,
+      UnsafeRawBufferPointer(rebasing: value[..<start.utf8CodeUnitCount]).equals(start)
+    else { return false }
+    guard value.count > start.utf8CodeUnitCount else { return true }
+    let next = value[start.utf8CodeUnitCount]
+    if next == UInt8(ascii: ";") { return true }
+    let rest = UnsafeRawBufferPointer(rebasing: value[(start.utf8CodeUnitCount)...])
+    return rest.equals("+proto") || (next == UInt8(ascii: "+") && rest.starts(with: "+proto;".utf8))
+  }
+
+  /// Headers of the protocol itself, which are not the caller's metadata.
+  private static func isProtocol(_ name: UnsafeRawBufferPointer) -> Bool {
+    switch name.count {
+    case 2: name.equals("te")
+    case 7: name.equals(":scheme")
+    case 10: name.equals(":authority") || name.equals("user-agent")
+    case 14: name.equals("content-length")
+    default: name.equals("grpc-accept-encoding")
+    }
+  }
+
+  /// An id that can stand in a log line: at most 128 printable characters without spaces.
+  private static func printable(_ value: UnsafeRawBufferPointer) -> String? {
+    guard (1...128).contains(value.count), value.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else { return nil }
+    return String(decoding: value, as: UTF8.self)
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  func equals(_ text: StaticString) -> Bool {
+    count == text.utf8CodeUnitCount && elementsEqual(UnsafeRawBufferPointer(start: text.utf8Start, count: count))
+  }
+}

@@ -1,0 +1,12 @@
+/// Sends the responses of a server-streaming or bidirectional call. Confined to the call's loop.
+package struct ResponseWriter<Response: Sendable>: Sendable {
+  let stream: ServerStream
+  let coding: MessageCoding<Response>
+
+  /// Queues a response, and waits while the peer's flow-control window is full and enough is queued.
+  /// - Throws: `RPCError` when the call is over (cancelled, deadline, connection lost), or the message cannot be encoded.
+  package func write(_ response: Response) async throws {
+    try stream.send(response, coding)
+    try await stream.waitForRoom()
+  }
+}

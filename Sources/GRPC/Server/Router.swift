@@ -1,0 +1,99 @@
+/// The methods of a server, found by their path. Built once a loop, before the server starts.
+package final class Router: @unchecked Sendable {
+  private var routes: [String: Route] = [:]
+  /// Most calls of a busy connection go to one method.
+  private var latest: Route?
+
+  package init() {}
+
+  /// The paths that have a handler.
+  package var paths: Set<String> { Set(routes.keys) }
+
+  /// One request, one response.
+  package func unary<Request: Sendable, Response: Sendable>(
+    _ method: MethodDescriptor<Request, Response>,
+    _ handler: @escaping @Sendable (Request, ServerCall) async throws -> Response
+  ) {
+    add(method.path, .whenRequestEnded) { stream in
+      let request = try stream.singleRequest(method.request)
+      let response = try await handler(request, ServerCall(stream: stream))
+      try stream.send(response, method.response)
+    }
+  }
+
+  /// One request, a stream of responses.
+  package func serverStreaming<Request: Sendable, Response: Sendable>(
+    _ method: MethodDescriptor<Request, Response>,
+    _ handler: @escaping @Sendable (Request, ResponseWriter<Response>, ServerCall) async throws -> Void
+  ) {
+    add(method.path, .whenRequestEnded) { stream in
+      let request = try stream.singleRequest(method.request)
+      try await handler(
+        request, ResponseWriter(stream: stream, coding: method.response), ServerCall(stream: stream))
+    }
+  }
+
+  /// A stream of requests, one response.
+  package func clientStreaming<Request: Sendable, Response: Sendable>(
+    _ method: MethodDescriptor<Request, Response>,
+    _ handler: @escaping @Sendable (RequestStream<Request>, ServerCall) async throws -> Response
+  ) {
+    add(method.path, .atOnce) { stream in
+      let response = try await handler(
+        RequestStream(stream: stream, coding: method.request), ServerCall(stream: stream))
+      try stream.send(response, method.response)
+    }
+  }
+
+  /// A stream of requests, a stream of responses.
+  package func bidirectional<Request: Sendable, Response: Sendable>(
+    _ method: MethodDescriptor<Request, Response>,
+    _ handler:
+      @escaping @Sendable (RequestStream<Request>, ResponseWriter<Response>, ServerCall) async throws -> Void
+  ) {
+    add(method.path, .atOnce) { stream in
+      try await handler(
+        RequestStream(stream: stream, coding: method.request),
+        ResponseWriter(stream: stream, coding: method.response), ServerCall(stream: stream))
+    }
+  }
+
+  private func add(_ path: String, _ start: Route.Start, _ run: @escaping Route.Run) {
+    precondition(routes[path] == nil, "two handlers for \(path)")
+    routes[path] = Route(path: path, start: start, run: run)
+  }
+
+  func route(_ path: UnsafeRawBufferPointer) -> Route? {
+    if let latest, latest.matches(path) { return latest }
+    guard let route = routes[String(decoding: path, as: UTF8.self)] else { return nil }
+    latest = route
+    return route
+  }
+}
+
+/// A method with its handler, the message types erased.
+final class Route: Sendable {
+  typealias Run = @Sendable (ServerStream) async throws -> Void
+
+  /// When the handler starts.
+  enum Start {
+    case atOnce
+    case whenRequestEnded
+  }
+
+  let path: String
+  let start: Start
+  let run: Run
+  private let bytes: [UInt8]
+
+  init(path: String, start: Start, run: @escaping Run) {
+    self.path = path
+    self.start = start
+    self.run = run
+    bytes = Array(path.utf8)
+  }
+
+  func matches(_ path: UnsafeRawBufferPointer) -> Bool {
+    bytes.count == path.count && bytes.withUnsafeBytes { $0.elementsEqual(path) }
+  }
+}

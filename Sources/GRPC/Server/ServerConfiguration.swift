@@ -1,0 +1,12 @@
+import HTTP2
+
+/// What a server takes from its callers. Sizes are in bytes.
+package struct ServerConfiguration: Sendable {
+  package var http2 = HTTP2Configuration()
+  /// The largest message that is taken; a larger one is answered with RESOURCE_EXHAUSTED.
+  package var maxMessageSize = 4 << 20
+  /// How much of a request stream may wait for its handler before the sender is held back.
+  package var inboundHighWater = 256 << 10
+
+  package init() {}
+}

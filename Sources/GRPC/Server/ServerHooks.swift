@@ -1,0 +1,18 @@
+/// What a server's owner may know and decide about its calls. Called on the call's loop.
+package struct ServerHooks: Sendable {
+  /// Turns an error that a handler threw, and that is not an `RPCError`, into the status that the caller gets.
+  package var status: @Sendable (any Error, ServerCall) -> RPCError
+  /// A call has ended with this status.
+  package var callEnded: (@Sendable (ServerCall, StatusCode) -> Void)?
+
+  /// - Parameter status: By default INTERNAL, with the request id and nothing of the error.
+  package init(
+    status: @escaping @Sendable (any Error, ServerCall) -> RPCError = { _, call in
+      RPCError(.internalError, "internal error, request id \(call.requestID)")
+    },
+    callEnded: (@Sendable (ServerCall, StatusCode) -> Void)? = nil
+  ) {
+    self.status = status
+    self.callEnded = callEnded
+  }
+}

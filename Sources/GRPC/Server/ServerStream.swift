@@ -1,0 +1,205 @@
+import EventLoop
+import HTTP2
+
+/// One call on the server: the request's headers and messages in, the handler's task, the response out. Confined to its loop.
+///
+/// The response side; `ended` may be reached before the handler has returned (a deadline, a refusal), and what the handler
+/// does after that has no effect:
+///
+///     none ──first message──► headersSent ──trailers──► ended
+///       └────────trailers-only answer, or the stream closed────┘
+final class ServerStream: StreamDelegate, @unchecked Sendable {
+  private enum Response {
+    case none, headersSent, ended
+  }
+
+  private enum Handler {
+    case idle, running, returned
+  }
+
+  private static let responseHeaders = PreparedHeaders([
+    ":status": "200", "content-type": "application/grpc", "grpc-accept-encoding": "identity",
+  ])
+  private static let okTrailers = PreparedHeaders(["grpc-status": "0"])
+
+  let stream: HTTP2Stream
+  let loop: EventLoop
+  let inbound: InboundMessages
+  private let server: ServerLoop
+  private var head = RequestHead()
+  private var response = Response.none
+  private var handler = Handler.idle
+  /// The handler's task, unless it returned without ever suspending.
+  private var task: Task<Void, Never>?
+  private var deadlineTimer: Timer?
+  /// Why the task was cancelled, when it was.
+  private var ending: RPCError?
+  private(set) var deadline: ContinuousClock.Instant?
+
+  init(_ stream: HTTP2Stream, server: ServerLoop) {
+    self.stream = stream
+    self.server = server
+    loop = server.loop
+    inbound = InboundMessages(
+      on: server.loop, limit: server.configuration.maxMessageSize, highWater: server.configuration.inboundHighWater)
+  }
+
+  var route: Route? { head.route }
+  var metadata: Metadata { head.metadata }
+  private(set) lazy var requestID = head.requestID ?? Self.makeRequestID()
+
+  private static func makeRequestID() -> String {
+    String(UInt64.random(in: .min ... .max), radix: 36)
+  }
+
+  // MARK: From the peer
+
+  func streamReceivedHeader(_ stream: HTTP2Stream, name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+    guard handler == .idle else { return }  // Trailers of a request mean nothing in gRPC.
+    head.take(name: name, value: value, router: server.router)
+  }
+
+  func streamReceivedHeadersEnd(_ stream: HTTP2Stream, endStream: Bool) {
+    if handler == .idle, response == .none { begin() }
+    if endStream { streamReceivedEnd(stream) }
+  }
+
+  private func begin() {
+    switch head.refusal(isTooLarge: stream.isHeaderListTooLarge) {
+    case .http(let status):
+      response = .ended
+      stream.respondAndEnd([":status": "\(status)", "content-type": "text/plain"])
+    case .rpc(let error):
+      end(error)
+    case nil:
+      if let timeout = head.timeout { startDeadline(timeout) }
+      if head.route?.start == .atOnce { startTask() }
+    }
+  }
+
+  private func startDeadline(_ timeout: Duration) {
+    deadline = .now + timeout
+    let timer = Timer(on: loop) { [unowned self] in abandon(.deadlineExceeded) }
+    timer.schedule(after: timeout)
+    deadlineTimer = timer
+  }
+
+  func streamReceivedData(_ stream: HTTP2Stream, _ bytes: UnsafeRawBufferPointer) {
+    guard response != .ended else { return }  // Without credit the sender stops; RST_STREAM is on its way.
+    do { try inbound.receive(bytes, of: stream) } catch { return abandon(error) }
+    if route?.start == .whenRequestEnded, inbound.count > 1 {
+      abandon(RPCError(.unimplemented, "more than one message for a method that takes one"))
+    }
+  }
+
+  func streamReceivedEnd(_ stream: HTTP2Stream) {
+    guard response != .ended else { return }
+    do { try inbound.end() } catch { return abandon(error) }
+    if route?.start == .whenRequestEnded, handler == .idle { startTask() }
+  }
+
+  func streamClosed(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode, connectionLost: Bool) {
+    deadlineTimer = nil
+    let wasEnded = response == .ended
+    response = .ended
+    inbound.fail(connectionLost ? .connectionLost : .cancelled)
+    ending = ending ?? .cancelled
+    task?.cancel()
+    if !wasEnded { server.hooks.callEnded?(ServerCall(stream: self), .cancelled) }
+  }
+
+  // MARK: The handler
+
+  private func startTask() {
+    handler = .running
+    let task = Task.immediate(executorPreference: loop) { await self.runHandler() }
+    if handler == .running { self.task = task }
+  }
+
+  private func runHandler() async {
+    guard let route else { return }
+    do {
+      try await route.run(self)
+      end(nil)
+    } catch {
+      end(status(of: error))
+    }
+    handler = .returned
+    task = nil
+  }
+
+  private func status(of error: any Error) -> RPCError {
+    if let ending { return ending }
+    if let error = error as? RPCError { return error }
+    if error is CancellationError || error is HTTP2Error { return .cancelled }
+    return server.hooks.status(error, ServerCall(stream: self))
+  }
+
+  /// Answers with an error at once and cancels the handler.
+  private func abandon(_ error: RPCError) {
+    ending = ending ?? error
+    inbound.fail(error)
+    end(error)
+    task?.cancel()
+  }
+
+  /// The one request of a call that has exactly one.
+  func singleRequest<Request>(_ coding: MessageCoding<Request>) throws -> Request {
+    guard let message = inbound.take(from: nil) else {
+      throw RPCError(.unimplemented, "no message for a method that takes one")
+    }
+    return try message.withUnsafeBytes { try coding.decode($0) }
+  }
+
+  // MARK: The response
+
+  func send<Message>(_ message: Message, _ coding: MessageCoding<Message>) throws {
+    switch response {
+    case .none:
+      response = .headersSent
+      stream.respond(Self.responseHeaders)
+    case .headersSent: break
+    case .ended: throw ending ?? .cancelled
+    }
+    try stream.write { try coding.frame(message, into: &$0) }
+  }
+
+  func waitForRoom() async throws {
+    guard stream.isFull else { return }
+    try await stream.waitForRoom()
+  }
+
+  /// Ends the response; only the first call has an effect.
+  private func end(_ error: RPCError?) {
+    guard response != .ended else { return }
+    deadlineTimer = nil
+    let before = response
+    response = .ended
+    server.hooks.callEnded?(ServerCall(stream: self), error?.code ?? .ok)
+    switch (before, error) {
+    case (.headersSent, nil):
+      stream.finish(Self.okTrailers)
+    case (.headersSent, let error?):
+      stream.finish(trailers: trailers(error, into: HeaderBlock()))
+    case (_, let error):
+      let headers: HeaderBlock = [":status": "200", "content-type": "application/grpc"]
+      stream.respondAndEnd(error.map { trailers($0, into: headers) } ?? headers.with("grpc-status", "0"))
+    }
+  }
+
+  private func trailers(_ error: RPCError, into headers: HeaderBlock) -> HeaderBlock {
+    var headers = headers.with("grpc-status", "\(error.code.rawValue)")
+    if !error.message.isEmpty { headers.append("grpc-message", PercentEncoding.encode(error.message)) }
+    if !error.details.isEmpty { headers.append("grpc-status-details-bin", Base64.encode(error.details)) }
+    headers.append("x-request-id", requestID)
+    return headers
+  }
+}
+
+extension HeaderBlock {
+  func with(_ name: String, _ value: String) -> HeaderBlock {
+    var copy = self
+    copy.append(name, value)
+    return copy
+  }
+}

@@ -1,0 +1,222 @@
+import CNghttp2
+import EventLoop
+
+/// One stream of a session: an output queue under flow control, and a delegate for what arrives. Confined to its loop.
+///
+/// The sending side:
+///
+///     idle ──respond/request──► open ──finish──► finished ──frames sent──► closed
+///       └────────────reset or the peer's RST_STREAM, at any point────────────┘
+package final class HTTP2Stream: @unchecked Sendable {
+  private enum Sending {
+    case idle
+    case open
+    /// No more data will be queued; the trailers follow the last byte.
+    case finished(trailers: Trailers)
+    case closed
+  }
+
+  private enum Trailers {
+    case none
+    case prepared(PreparedHeaders)
+    case block(HeaderBlock)
+  }
+
+  package internal(set) var id: Int32
+  /// Held until the stream closes.
+  package var delegate: (any StreamDelegate)?
+  private let session: Session
+  private var sending = Sending.idle
+  private var output: [UInt8] = []
+  private var outputStart = 0
+  /// nghttp2 asked for data when there was none, and waits for `nghttp2_session_resume_data`.
+  private var isDeferred = false
+  private var roomWaiter: Promise<Void>?
+  /// The sum of the header list so far, as SETTINGS_MAX_HEADER_LIST_SIZE counts.
+  var headerListSize = 0
+  var remoteEnded = false
+
+  init(id: Int32, session: Session) {
+    self.id = id
+    self.session = session
+  }
+
+  /// Bytes that are queued and that flow control has not let go yet.
+  package var queuedBytes: Int { output.count - outputStart }
+
+  package var isClosed: Bool {
+    if case .closed = sending { true } else { false }
+  }
+
+  /// Whether the peer has ended its side.
+  package var isRemoteEnded: Bool { remoteEnded }
+
+  /// Whether the header list that arrived is larger than what we advertise.
+  package var isHeaderListTooLarge: Bool { headerListSize > session.configuration.maxHeaderListSize }
+
+  // MARK: Sending
+
+  /// Sends response headers; data may follow.
+  package func respond(_ headers: PreparedHeaders) {
+    guard case .idle = sending else { return }
+    sending = .open
+    var provider = dataProvider
+    nghttp2_submit_response(session.pointer, id, headers.fields.baseAddress, headers.fields.count, &provider)
+    session.needsFlush()
+  }
+
+  /// Sends response headers; data may follow.
+  package func respond(_ headers: HeaderBlock) {
+    guard case .idle = sending else { return }
+    sending = .open
+    var provider = dataProvider
+    headers.withNameValues { _ = nghttp2_submit_response(session.pointer, id, $0, $1, &provider) }
+    session.needsFlush()
+  }
+
+  /// Sends response headers that end the stream.
+  package func respondAndEnd(_ headers: HeaderBlock) {
+    guard case .idle = sending else { return }
+    sending = .finished(trailers: .none)
+    headers.withNameValues { _ = nghttp2_submit_response(session.pointer, id, $0, $1, nil) }
+    session.needsFlush()
+  }
+
+  /// The request's headers are submitted: data may follow unless the stream `isEnded` with them.
+  func requested(id: Int32, isEnded: Bool) {
+    self.id = id
+    sending = isEnded ? .finished(trailers: .none) : .open
+  }
+
+  /// Queues data: `append` adds to the queue in place. Without effect when the stream is closed or finished.
+  package func write<Failure: Error>(_ append: (inout [UInt8]) throws(Failure) -> Void) throws(Failure) {
+    guard case .open = sending else { return }
+    try append(&output)
+    resume()
+  }
+
+  /// No more data; `trailers` go out after the last byte.
+  package func finish(_ trailers: PreparedHeaders) {
+    finish(.prepared(trailers))
+  }
+
+  /// No more data; `trailers`, if any, go out after the last byte.
+  package func finish(trailers: HeaderBlock? = nil) {
+    finish(trailers.map { .block($0) } ?? .none)
+  }
+
+  private func finish(_ trailers: Trailers) {
+    guard case .open = sending else { return }
+    sending = .finished(trailers: trailers)
+    resume()
+  }
+
+  private func resume() {
+    if isDeferred {
+      isDeferred = false
+      nghttp2_session_resume_data(session.pointer, id)
+    }
+    session.needsFlush()
+  }
+
+  /// Ends the stream at once with RST_STREAM; what is queued is dropped.
+  package func reset(_ code: HTTP2ErrorCode) {
+    guard !isClosed else { return }
+    nghttp2_submit_rst_stream(session.pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, code.rawValue)
+    session.needsFlush()
+  }
+
+  /// Whether a writer should wait (`waitForRoom()`) before it queues more.
+  package var isFull: Bool { queuedBytes > session.configuration.outputHighWater }
+
+  /// Suspends until the peer has taken so much that less than half of the high water mark is queued.
+  /// - Throws: `HTTP2Error.connectionClosed` when the stream closes meanwhile, `CancellationError`.
+  package func waitForRoom() async throws {
+    if isClosed { throw HTTP2Error.connectionClosed }
+    guard isFull else { return }
+    let waiter = Promise<Void>(on: session.loop)
+    roomWaiter = waiter
+    try await waiter.value()
+  }
+
+  // MARK: Receiving
+
+  /// Gives flow-control credit for `count` bytes of the stream back to the peer.
+  package func consume(_ count: Int) {
+    guard count > 0, !isClosed, !remoteEnded else { return }
+    nghttp2_session_consume_stream(session.pointer, id, count)
+    session.needsFlush()
+  }
+
+  // MARK: From the session
+
+  func closed(_ code: HTTP2ErrorCode, connectionLost: Bool) {
+    guard !isClosed else { return }
+    sending = .closed
+    output = []
+    outputStart = 0
+    roomWaiter?.fail(HTTP2Error.connectionClosed)
+    roomWaiter = nil
+    let receiver = delegate
+    delegate = nil
+    receiver?.streamClosed(self, code, connectionLost: connectionLost)
+  }
+
+  /// nghttp2 asks for up to `capacity` bytes of the body.
+  func read(into buffer: UnsafeMutablePointer<UInt8>, capacity: Int, flags: UnsafeMutablePointer<UInt32>) -> Int {
+    let count = min(capacity, queuedBytes)
+    if count > 0 {
+      output.withUnsafeBufferPointer { bytes in
+        guard let base = bytes.baseAddress else { return }
+        buffer.update(from: base + outputStart, count: count)
+      }
+      outputStart += count
+    }
+    if outputStart == output.count {
+      output.removeAll(keepingCapacity: output.capacity <= 4 * session.configuration.outputHighWater)
+      outputStart = 0
+    } else if outputStart >= 256 << 10 {
+      output.removeFirst(outputStart)
+      outputStart = 0
+    }
+    wakeWriterIfRoom()
+    guard queuedBytes == 0 else { return count }
+    switch sending {
+    case .finished(let trailers):
+      flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
+      submit(trailers, flags)
+      return count
+    case .idle, .open, .closed:
+      if count > 0 { return count }
+      isDeferred = true
+      return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+    }
+  }
+
+  private func submit(_ trailers: Trailers, _ flags: UnsafeMutablePointer<UInt32>) {
+    switch trailers {
+    case .none: return
+    case .prepared(let headers):
+      nghttp2_submit_trailer(session.pointer, id, headers.fields.baseAddress, headers.fields.count)
+    case .block(let headers):
+      headers.withNameValues { _ = nghttp2_submit_trailer(session.pointer, id, $0, $1) }
+    }
+    flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+  }
+
+  private func wakeWriterIfRoom() {
+    guard let waiter = roomWaiter, queuedBytes <= session.configuration.outputHighWater / 2 else { return }
+    roomWaiter = nil
+    waiter.succeed(())
+  }
+
+  var dataProvider: nghttp2_data_provider {
+    nghttp2_data_provider(
+      source: nghttp2_data_source(ptr: Unmanaged.passUnretained(self).toOpaque()),
+      read_callback: { _, _, buffer, capacity, flags, source, _ in
+        guard let buffer, let flags, let context = source?.pointee.ptr else { return 0 }
+        let stream = Unmanaged<HTTP2Stream>.fromOpaque(context).takeUnretainedValue()
+        return stream.read(into: buffer, capacity: capacity, flags: flags)
+      })
+  }
+}

@@ -1,0 +1,186 @@
+import CNghttp2
+import EventLoop
+
+/// Owns one `nghttp2_session`: bytes in, events out to the streams' delegates; submissions in, bytes out. It does no I/O and is
+/// confined to its loop.
+///
+/// Callbacks run inside `receive(_:)` and `gather(into:limit:)`; they may submit, but neither of those two may be called from
+/// within, nor may the session be freed there.
+package final class Session: @unchecked Sendable {
+  package enum Role: Sendable {
+    case client, server
+  }
+
+  let pointer: OpaquePointer
+  let loop: EventLoop
+  package let configuration: HTTP2Configuration
+  private let role: Role
+  /// nghttp2 fires no close callbacks when a session is freed, so the live streams are listed here.
+  private var streams: [Int32: HTTP2Stream] = [:]
+  private var onStream: ((HTTP2Stream) -> Void)?
+  private var onOutput: () -> Void = {}
+  var isServer: Bool { role == .server }
+  package private(set) var receivedGoAway = false
+
+  /// - Parameter onStream: Called with each stream that the peer opens (server only); sets its delegate.
+  /// - Throws: `HTTP2Error` when memory runs out.
+  package init(
+    _ role: Role, configuration: HTTP2Configuration, on loop: EventLoop, onStream: ((HTTP2Stream) -> Void)? = nil
+  ) throws(HTTP2Error) {
+    self.role = role
+    self.configuration = configuration
+    self.loop = loop
+    self.onStream = onStream
+    var session: OpaquePointer?
+    let callbacks = SessionCallbacks.shared.pointer
+    let options = try SessionOptions()
+    switch role {
+    case .server: try check(nghttp2_session_server_new2(&session, callbacks, nil, options.pointer))
+    case .client: try check(nghttp2_session_client_new2(&session, callbacks, nil, options.pointer))
+    }
+    guard let session else { throw .noMemory }
+    pointer = session
+    nghttp2_session_set_user_data(session, Unmanaged.passUnretained(self).toOpaque())
+    try submitSettings()
+  }
+
+  deinit {
+    nghttp2_session_del(pointer)
+  }
+
+  private func submitSettings() throws(HTTP2Error) {
+    var settings = [
+      nghttp2_settings_entry(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, UInt32(configuration.streamWindow)),
+      nghttp2_settings_entry(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, UInt32(configuration.maxHeaderListSize)),
+      nghttp2_settings_entry(NGHTTP2_SETTINGS_MAX_FRAME_SIZE, configuration.maxFrameSize),
+    ]
+    switch role {
+    case .server:
+      settings.append(.init(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, configuration.maxConcurrentStreams))
+    case .client:
+      settings.append(.init(NGHTTP2_SETTINGS_ENABLE_PUSH, 0))
+    }
+    try check(nghttp2_submit_settings(pointer, 0, settings, settings.count))
+    try check(nghttp2_session_set_local_window_size(pointer, 0, 0, configuration.connectionWindow))
+  }
+
+  // MARK: Bytes
+
+  /// Sets what is called when there is something to gather.
+  func setOutputHandler(_ handler: @escaping () -> Void) {
+    onOutput = handler
+  }
+
+  func needsFlush() {
+    onOutput()
+  }
+
+  /// Feeds bytes of the peer.
+  /// - Throws: `HTTP2Error` when the connection cannot go on (a flood, memory); a GOAWAY may still be waiting to be gathered.
+  package func receive(_ bytes: UnsafeRawBufferPointer) throws(HTTP2Error) {
+    let start = bytes.bindMemory(to: UInt8.self).baseAddress
+    try check(nghttp2_session_mem_recv(pointer, start, bytes.count))
+  }
+
+  /// Appends what is to be sent, until there is no more or `limit` bytes are reached.
+  /// - Throws: `HTTP2Error` when memory runs out.
+  package func gather(into buffer: inout [UInt8], limit: Int) throws(HTTP2Error) {
+    while buffer.count < limit {
+      var data: UnsafePointer<UInt8>?
+      let count = try check(nghttp2_session_mem_send(pointer, &data))
+      guard count > 0, let data else { return }
+      buffer.append(contentsOf: UnsafeBufferPointer(start: data, count: count))
+    }
+  }
+
+  /// Neither side has anything more to say: the connection can be closed.
+  package var isFinished: Bool {
+    nghttp2_session_want_read(pointer) == 0 && nghttp2_session_want_write(pointer) == 0
+  }
+
+  package var streamCount: Int { streams.count }
+
+  // MARK: Submitting
+
+  /// Opens a stream to the server.
+  /// - Parameter endStream: There is no body.
+  /// - Throws: `HTTP2Error.noMoreStreams` when a new connection is needed for it.
+  package func request(
+    _ headers: HeaderBlock, endStream: Bool, delegate: any StreamDelegate
+  ) throws(HTTP2Error) -> HTTP2Stream {
+    guard !receivedGoAway else { throw .noMoreStreams }
+    let stream = HTTP2Stream(id: 0, session: self)
+    stream.delegate = delegate
+    var provider = stream.dataProvider
+    let context = Unmanaged.passUnretained(stream).toOpaque()
+    let id = headers.withNameValues { names, count in
+      endStream
+        ? nghttp2_submit_request(pointer, nil, names, count, nil, context)
+        : nghttp2_submit_request(pointer, nil, names, count, &provider, context)
+    }
+    guard id != NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE.rawValue else { throw .noMoreStreams }
+    try check(id)
+    stream.requested(id: id, isEnded: endStream)
+    streams[id] = stream
+    needsFlush()
+    return stream
+  }
+
+  /// Tells the peer to open no more streams; those that are on the way are still served (RFC 9113, section 6.8).
+  package func announceShutdown() {
+    nghttp2_submit_shutdown_notice(pointer)
+    needsFlush()
+  }
+
+  /// Tells the peer the last stream that is served.
+  package func goAway(_ code: HTTP2ErrorCode = .noError) {
+    let last = nghttp2_session_get_last_proc_stream_id(pointer)
+    nghttp2_submit_goaway(pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, code.rawValue, nil, 0)
+    needsFlush()
+  }
+
+  /// Ends all streams, as the connection is gone.
+  package func connectionLost() {
+    let ending = streams.values
+    streams = [:]
+    onStream = nil
+    for stream in ending { stream.closed(.cancel, connectionLost: true) }
+  }
+
+  // MARK: Callbacks
+
+  func stream(_ id: Int32) -> HTTP2Stream? {
+    guard let context = nghttp2_session_get_stream_user_data(pointer, id) else { return nil }
+    return Unmanaged<HTTP2Stream>.fromOpaque(context).takeUnretainedValue()
+  }
+
+  func streamOpened(_ id: Int32) {
+    guard let onStream else { return }
+    let stream = HTTP2Stream(id: id, session: self)
+    streams[id] = stream
+    nghttp2_session_set_stream_user_data(pointer, id, Unmanaged.passUnretained(stream).toOpaque())
+    onStream(stream)
+  }
+
+  func streamClosed(_ id: Int32, _ code: HTTP2ErrorCode) {
+    guard let stream = streams.removeValue(forKey: id) else { return }
+    stream.closed(code, connectionLost: false)
+  }
+
+  func goAwayReceived() {
+    receivedGoAway = true
+  }
+
+  /// The bytes count for the connection at once; the stream's credit is given back when its reader has taken them.
+  func dataReceived(_ id: Int32, _ bytes: UnsafeRawBufferPointer) {
+    nghttp2_session_consume_connection(pointer, bytes.count)
+    guard let stream = stream(id), let delegate = stream.delegate else { return }
+    delegate.streamReceivedData(stream, bytes)
+  }
+}
+
+extension nghttp2_settings_entry {
+  fileprivate init(_ setting: nghttp2_settings_id, _ value: UInt32) {
+    self.init(settings_id: Int32(setting.rawValue), value: value)
+  }
+}

@@ -1,0 +1,102 @@
+import CNghttp2
+
+/// Owns the one `nghttp2_session_callbacks` that all sessions share: thunks that recover the objects and call them.
+final class SessionCallbacks: @unchecked Sendable {
+  static let shared = SessionCallbacks()
+
+  let pointer: OpaquePointer?
+
+  private init() {
+    var callbacks: OpaquePointer?
+    nghttp2_session_callbacks_new(&callbacks)
+    pointer = callbacks
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, onBeginHeaders)
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, onHeader)
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, onFrameReceived)
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, onFrameSent)
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, onDataChunk)
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, onStreamClose)
+  }
+
+  deinit {
+    nghttp2_session_callbacks_del(pointer)
+  }
+}
+
+private func session(_ context: UnsafeMutableRawPointer?) -> Session? {
+  context.map { Unmanaged<Session>.fromOpaque($0).takeUnretainedValue() }
+}
+
+private func onBeginHeaders(
+  _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let frame, let session = session(context) else { return 0 }
+  let isRequest = frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST
+  if frame.pointee.hd.type == UInt8(NGHTTP2_HEADERS.rawValue), isRequest {
+    session.streamOpened(frame.pointee.hd.stream_id)
+  }
+  return 0
+}
+
+private func onHeader(
+  _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ name: UnsafePointer<UInt8>?, _ nameLength: Int,
+  _ value: UnsafePointer<UInt8>?, _ valueLength: Int, _ flags: UInt8, _ context: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let frame, let stream = session(context)?.stream(frame.pointee.hd.stream_id) else { return 0 }
+  // A list that grows past our limit is refused, but not stored: the decoder must still run to keep the HPACK state.
+  stream.headerListSize += nameLength + valueLength + 32
+  guard !stream.isHeaderListTooLarge else { return 0 }
+  stream.delegate?.streamReceivedHeader(
+    stream, name: UnsafeRawBufferPointer(start: name, count: nameLength),
+    value: UnsafeRawBufferPointer(start: value, count: valueLength))
+  return 0
+}
+
+private func onFrameReceived(
+  _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let frame, let session = session(context) else { return 0 }
+  let header = frame.pointee.hd
+  let isEnd = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
+  switch UInt32(header.type) {
+  case NGHTTP2_DATA.rawValue:
+    guard isEnd, let stream = session.stream(header.stream_id) else { return 0 }
+    stream.remoteEnded = true
+    stream.delegate?.streamReceivedEnd(stream)
+  case NGHTTP2_HEADERS.rawValue:
+    guard let stream = session.stream(header.stream_id) else { return 0 }
+    if isEnd { stream.remoteEnded = true }
+    stream.delegate?.streamReceivedHeadersEnd(stream, endStream: isEnd)
+  case NGHTTP2_GOAWAY.rawValue:
+    session.goAwayReceived()
+  default:
+    break
+  }
+  return 0
+}
+
+/// A server that answers before the request has ended tells the client to stop sending (RFC 9113, section 8.1).
+private func onFrameSent(
+  _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let frame, frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 else { return 0 }
+  guard let session = session(context), session.isServer, let stream = session.stream(frame.pointee.hd.stream_id)
+  else { return 0 }
+  if !stream.remoteEnded { stream.reset(.noError) }
+  return 0
+}
+
+private func onDataChunk(
+  _: OpaquePointer?, _ flags: UInt8, _ id: Int32, _ data: UnsafePointer<UInt8>?, _ count: Int,
+  _ context: UnsafeMutableRawPointer?
+) -> Int32 {
+  session(context)?.dataReceived(id, UnsafeRawBufferPointer(start: data, count: count))
+  return 0
+}
+
+private func onStreamClose(
+  _: OpaquePointer?, _ id: Int32, _ code: UInt32, _ context: UnsafeMutableRawPointer?
+) -> Int32 {
+  session(context)?.streamClosed(id, HTTP2ErrorCode(rawValue: code))
+  return 0
+}

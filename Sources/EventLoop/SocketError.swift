@@ -29,6 +29,8 @@ package struct SocketError: Error, Hashable, CustomStringConvertible {
     SocketError(code: errno, operation: operation)
   }
 
+  static let timedOut = ETIMEDOUT
+
   package var isAddressInUse: Bool { code == EADDRINUSE && operation != "getaddrinfo" }
 
   package var description: String { "\(operation): \(message)" }

@@ -5,11 +5,11 @@ import EventLoop
 /// Reads when the socket has something, and writes once a turn: everything that the turn's calls queued goes out in one system
 /// call. While the socket takes no more, nothing further is gathered, so that a slow peer costs at most `gatherLimit` here.
 ///
-///     connecting ──► open ──shutDown──► draining ──last stream ended──► closed
-///         └────────────┴───error, peer's close, close()──┴────────────────┘
+///     open ──shutDown──► draining ──last stream ended──► closed
+///       └──error, peer's close, close()──┴─────────────────┘
 package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
   private enum State {
-    case connecting, open, draining, closed
+    case open, draining, closed
   }
 
   /// How many bytes are gathered from the session for one write.
@@ -20,32 +20,28 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
   private let loop: EventLoop
   private let buffers: ConnectionBuffers
   private var watcher: SocketWatcher?
-  private var state: State
+  private var state = State.open
   /// What the socket did not take yet.
   private var pending: ArraySlice<UInt8> = []
   private var isFlushScheduled = false
   private var failure: (any Error)?
   private var onClose: (((any Error)?) -> Void)?
 
-  /// - Parameters:
-  ///   - isConnecting: The socket's `connect` is still going on; the first bytes are written when it has succeeded.
-  ///   - onClose: Called once, after all streams have been closed, with the error that ended the connection, if one did.
+  /// - Parameter onClose: Called once, after all streams have been closed, with the error that ended the connection, if one
+  ///   did.
   package init(
-    _ socket: Socket, session: Session, isConnecting: Bool = false, buffers: ConnectionBuffers,
-    onClose: @escaping ((any Error)?) -> Void
+    _ socket: Socket, session: Session, buffers: ConnectionBuffers, onClose: @escaping ((any Error)?) -> Void
   ) {
     self.socket = socket
     self.session = session
     self.buffers = buffers
     self.onClose = onClose
     loop = session.loop
-    state = isConnecting ? .connecting : .open
     let watcher = SocketWatcher(
-      socket, on: loop, onReadable: { [unowned self] in readable() }, onWritable: { [unowned self] in writable() })
+      socket, on: loop, onReadable: { [unowned self] in readable() }, onWritable: { [unowned self] in flush() })
     self.watcher = watcher
     session.setOutputHandler { [unowned self] in scheduleFlush() }
-    watcher.watchesReading = !isConnecting
-    watcher.watchesWriting = isConnecting
+    watcher.watchesReading = true
     scheduleFlush()
   }
 
@@ -53,7 +49,7 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
 
   /// Takes no more streams and closes when the last one has ended.
   package func shutDown() {
-    guard state == .open || state == .connecting else { return }
+    guard state == .open else { return }
     state = .draining
     session.announceShutdown()
     session.goAway()
@@ -84,15 +80,6 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
 
   // MARK: Writing
 
-  private func writable() {
-    if state == .connecting {
-      if let error = socket.takeError() { return close(error) }
-      state = .open
-      watcher?.watchesReading = true
-    }
-    flush()
-  }
-
   private func scheduleFlush() {
     guard !isFlushScheduled, state != .closed else { return }
     isFlushScheduled = true
@@ -106,9 +93,7 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
 
   private func flush() {
     guard state != .closed else { return }
-    if state != .connecting {
-      do { try writeAll() } catch { failure = failure ?? error }
-    }
+    do { try writeAll() } catch { failure = failure ?? error }
     if failure != nil || (session.isFinished && pending.isEmpty) { finish() }
   }
 

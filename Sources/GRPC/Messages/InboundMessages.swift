@@ -47,14 +47,14 @@ final class InboundMessages: @unchecked Sendable {
     if !arrived.isEmpty { wake() }
   }
 
-  /// The peer has sent all.
-  /// - Throws: INTERNAL when it ended within a message.
-  func end() throws(RPCError) {
+  /// The peer has sent all; `error` comes after what still waits.
+  /// - Throws: INTERNAL when it ended within a message, and there is no `error` to explain it.
+  func end(_ error: RPCError? = nil) throws(RPCError) {
     guard case .open = state else { return }
-    guard !deframer.isIncomplete else {
+    guard !deframer.isIncomplete || error != nil else {
       throw RPCError(.internalError, "the stream ended in the middle of a message")
     }
-    state = .ended
+    state = error.map { .failed($0) } ?? .ended
     wake()
   }
 

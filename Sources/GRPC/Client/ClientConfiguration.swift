@@ -1,0 +1,33 @@
+import HTTP2
+
+/// What a client takes from its server. Sizes are in bytes.
+package struct ClientConfiguration: Sendable {
+  package var http2: HTTP2Configuration
+  /// The largest message that is taken; a larger one ends the call with RESOURCE_EXHAUSTED.
+  package var maxMessageSize = 64 << 20
+  /// How much of a response stream may wait for its reader before the server is held back.
+  package var inboundHighWater = 1 << 20
+  /// For each address of the server.
+  package var connectTimeout = Duration.seconds(10)
+  /// Sent as `user-agent`.
+  package var userAgent = "segmentd-swift"
+
+  package init() {
+    http2 = HTTP2Configuration()
+    http2.streamWindow = 4 << 20
+    http2.connectionWindow = 8 << 20
+    http2.maxFrameSize = 64 << 10
+  }
+}
+
+/// What a caller wants of one call.
+package struct CallOptions: Sendable {
+  /// The call ends with DEADLINE_EXCEEDED after this; the server is told too.
+  package var timeout: Duration?
+  package var metadata = Metadata()
+
+  package init(timeout: Duration? = nil, metadata: Metadata = .init()) {
+    self.timeout = timeout
+    self.metadata = metadata
+  }
+}

@@ -62,5 +62,10 @@ let package = Package(
       name: "Client",
       dependencies: ["Contract", "GRPC", "Proto", "EventLoop", "Digest", logging, arguments, configuration],
       swiftSettings: strict),
+
+    // Tests
+    .testTarget(
+      name: "RPCServerTests", dependencies: ["RPCServer", "Postgres", "EventLoop", logging, arguments],
+      swiftSettings: strict),
   ]
 )

@@ -49,7 +49,7 @@ let package = Package(
     module("Postgres", ["EventLoop", "CPostgres", logging]),
     // Floor 3
     module("Segmentation", ["Postgres", "EventLoop", logging]),
-    module("Contract", ["GRPC", "Proto"]),
+    module("Contract", ["GRPC", "Proto", "Digest"]),
     // Floor 4
     .executableTarget(
       name: "RPCServer",

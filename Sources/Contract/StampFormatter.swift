@@ -1,0 +1,78 @@
+import Proto
+
+/// Writes instants in RFC 3339 with six digits, `2026-05-01T12:00:00.000000Z`. Records come in bursts, so the date and time
+/// of the latest second are kept.
+package struct StampFormatter: Sendable {
+  private var second: Int64 = .min
+  /// `2026-05-01T12:00:00.`
+  private var text: [UInt8] = []
+
+  package init() {}
+
+  package mutating func append(_ time: ProtoTimestamp, to buffer: inout [UInt8]) {
+    if time.seconds != second {
+      second = time.seconds
+      text = Self.format(second)
+    }
+    buffer.append(contentsOf: text)
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 7) { digits in
+      var rest = time.nanos / 1000
+      for index in (0..<6).reversed() {
+        digits[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+        rest /= 10
+      }
+      digits[6] = UInt8(ascii: "Z")
+      buffer.append(contentsOf: digits)
+    }
+  }
+
+  /// The instant as a string.
+  package static func string(_ time: ProtoTimestamp) -> String {
+    var formatter = StampFormatter()
+    var buffer: [UInt8] = []
+    formatter.append(time, to: &buffer)
+    return String(decoding: buffer, as: UTF8.self)
+  }
+
+  private static func format(_ second: Int64) -> [UInt8] {
+    let (days, time) = (second.floorDivided(by: 86_400), second.floorRemainder(by: 86_400))
+    let date = CivilDate(daysSinceEpoch: days)
+    let pad = { (number: Int64, width: Int) -> String in
+      let digits = String(number)
+      return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    }
+    let clock = "\(pad(time / 3600, 2)):\(pad(time / 60 % 60, 2)):\(pad(time % 60, 2))"
+    return Array("\(pad(date.year, 4))-\(pad(date.month, 2))-\(pad(date.day, 2))T\(clock).".utf8)
+  }
+}
+
+/// A day of the proleptic Gregorian calendar.
+private struct CivilDate {
+  let year: Int64
+  let month: Int64
+  let day: Int64
+
+  /// Counts in eras of 400 years (146,097 days) that begin on 1 March, so that the leap day is the last of its year.
+  init(daysSinceEpoch: Int64) {
+    let shifted = daysSinceEpoch + 719_468
+    let era = shifted.floorDivided(by: 146_097)
+    let dayOfEra = shifted.floorRemainder(by: 146_097)
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let marchMonth = (5 * dayOfYear + 2) / 153
+    day = dayOfYear - (153 * marchMonth + 2) / 5 + 1
+    month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
+    year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+  }
+}
+
+extension Int64 {
+  fileprivate func floorDivided(by divisor: Int64) -> Int64 {
+    (self - floorRemainder(by: divisor)) / divisor
+  }
+
+  fileprivate func floorRemainder(by divisor: Int64) -> Int64 {
+    let remainder = self % divisor
+    return remainder < 0 ? remainder + divisor : remainder
+  }
+}

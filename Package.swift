@@ -63,6 +63,11 @@ let package = Package(
       dependencies: ["Contract", "GRPC", "Proto", "EventLoop", "Digest", logging, arguments, configuration],
       swiftSettings: strict),
 
+    // Benchmarks
+    .executableTarget(
+      name: "static-server", dependencies: ["Contract", "GRPC", "Proto", "EventLoop"], path: "Benchmarks/StaticServer",
+      swiftSettings: strict),
+
     // Tests
     .testTarget(
       name: "RPCServerTests", dependencies: ["RPCServer", "Postgres", "EventLoop", logging, arguments],

@@ -1,10 +1,12 @@
-// libevent: the loop, timers, signals, listeners.
+// libevent: the loop, timers, signals, listeners, an HTTP/1.1 server.
 #pragma once
 // First, as event-config.h defines _GNU_SOURCE, which would make types that differ from those of Swift's Glibc module.
 #include <sys/select.h>
 #include <sys/time.h>
 #include <sys/types.h>
 #include <event2/event.h>
+#include <event2/buffer.h>
+#include <event2/http.h>
 #include <event2/listener.h>
 #include <event2/thread.h>
 #include <event2/util.h>

@@ -65,6 +65,21 @@ package final class Listener: @unchecked Sendable {
     return try SocketAddress(boundBy: descriptor.raw)
   }
 
+  /// A socket that listens on the address alone, non-blocking and close-on-exec; the caller owns it.
+  static func listening(at address: SocketAddress) throws(SocketError) -> Int32 {
+    let raw = socket(address.family, Socket.stream, 0)
+    guard raw >= 0 else { throw .last("socket") }
+    evutil_make_socket_nonblocking(raw)
+    evutil_make_socket_closeonexec(raw)
+    evutil_make_listen_socket_reuseable(raw)
+    guard address.withPointer({ bind(raw, $0, $1) }) == 0, listen(raw, backlog) == 0 else {
+      let error = SocketError.last("listen on \(address)")
+      close(raw)
+      throw error
+    }
+    return raw
+  }
+
   private func accepted(_ socket: Socket) {
     socket.sendsAtOnce()
     onAccept(socket)

@@ -1,0 +1,132 @@
+"""The server under test, started as a user would start it, and stubs made from `protos/` by grpcio-tools.
+
+The binaries come from $SEGMENTD_BIN (default .build/debug). $SEGMENTD_WRAPPER is a command that segmentd is started
+under, valgrind say. Nothing is skipped: what is missing fails with the command that provides it.
+"""
+
+import os
+import pathlib
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("SEGMENTD_BIN", ROOT / ".build" / "debug"))
+START_SECONDS = 300 if os.environ.get("SEGMENTD_WRAPPER") else 60
+
+
+def make_stubs():
+    """Python modules of all our protos, in a folder of their own."""
+    from grpc_tools import protoc
+
+    folder = tempfile.mkdtemp(prefix="segmentd-stubs-")
+    protos = [str(p.relative_to(ROOT / "protos")) for p in (ROOT / "protos" / "segmentation").rglob("*.proto")]
+    code = protoc.main(
+        ["protoc", f"-I{ROOT / 'protos'}", f"--python_out={folder}", f"--grpc_python_out={folder}", *protos]
+    )
+    assert code == 0, "grpcio-tools could not compile protos/"
+    return folder
+
+
+sys.path.insert(0, make_stubs())
+
+
+class Process:
+    """A program that says `listening on HOST:PORT` on its standard output when it is ready."""
+
+    def __init__(self, command, env=None, cwd=None):
+        self.lines = []
+        self.address = None
+        self._ready = threading.Event()
+        self.errors = tempfile.TemporaryFile(mode="w+")
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self.errors, text=True, cwd=cwd, env={**os.environ, **(env or {})}
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+        if not self._ready.wait(START_SECONDS) or self.address is None:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"{command} did not start:\n{''.join(self.lines)}{self.error_text()}")
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line)
+            found = re.search(r"listening on (\S+:\d+)", line)
+            if found and self.address is None:
+                self.address = found[1]
+                self._ready.set()
+        self._ready.set()
+
+    def error_text(self):
+        self.errors.seek(0)
+        return self.errors.read()
+
+    def stop(self, sig=signal.SIGTERM, seconds=60):
+        """Ends it by a signal and answers its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"did not end within {seconds} s of {sig!r}:\n{self.error_text()}")
+
+
+def binary(name):
+    path = BIN / name
+    assert path.exists(), f"{path} is missing: run `swift build`"
+    return str(path)
+
+
+def start_segmentd(data_dir, *flags, env=None, wrapper=True):
+    prefix = shlex.split(os.environ.get("SEGMENTD_WRAPPER", "")) if wrapper else []
+    command = [*prefix, binary("segmentd"), "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
+    return Process([*command, "--data-dir", str(data_dir), *flags], env=env, cwd=data_dir)
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    """A directory that the private PostgreSQL can reach whoever runs the tests."""
+    with tempfile.TemporaryDirectory(prefix="segmentd-test-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)
+        yield pathlib.Path(folder)
+
+
+@pytest.fixture(scope="session")
+def server(data_dir):
+    """One server with its private PostgreSQL for all tests; it must end cleanly."""
+    process = start_segmentd(data_dir)
+    yield process
+    code = process.stop()
+    assert code == 0, f"segmentd ended with {code}:\n{process.error_text()}"
+
+
+@pytest.fixture(scope="session")
+def channel(server):
+    import grpc
+
+    with grpc.insecure_channel(server.address) as channel:
+        yield channel
+
+
+@pytest.fixture
+def run_segctl(server):
+    """Runs segctl against the server and answers its CompletedProcess."""
+
+    def run(*arguments, input=None, check=True, timeout=60):
+        done = subprocess.run(
+            [binary("segctl"), "--address", server.address, *arguments], input=input, capture_output=True, text=True,
+            timeout=timeout,
+        )
+        if check:
+            assert done.returncode == 0, f"segctl {arguments}: {done.returncode}\n{done.stderr}"
+        return done
+
+    return run

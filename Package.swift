@@ -68,7 +68,9 @@ let package = Package(
       name: "static-server", dependencies: ["Contract", "GRPC", "Proto", "EventLoop"], path: "Benchmarks/StaticServer",
       swiftSettings: strict),
 
-    // Tests
+    // Tests; ProtoEcho is the other end of Tests/Foreign/test_messages.py.
+    .executableTarget(name: "ProtoEcho", dependencies: ["Proto"], path: "Tests/ProtoEcho", swiftSettings: strict),
+    .testTarget(name: "ProtoTests", dependencies: ["Proto"], swiftSettings: strict),
     .testTarget(
       name: "RPCServerTests", dependencies: ["RPCServer", "Postgres", "EventLoop", logging, arguments],
       swiftSettings: strict),

@@ -1,15 +1,16 @@
 """Writes Sources/Proto/Generated from the descriptors of protos/ and the headers that protoc-c made of them.
 
-    generate_swift.py DESCRIPTOR_SET C_INCLUDE_FOLDER OUTPUT_FOLDER
+    generate_swift.py DESCRIPTOR_SET C_INCLUDE_FOLDER OUTPUT_FOLDER TEST_OUTPUT_FOLDER
 
-One Swift file for each .proto file. The names, which are the whole rule:
+One Swift file for each .proto file, and for the tests a random value of each message. The names, which are the whole
+rule:
 
 - A type of segmentation.v1 and grpc.health.v1 keeps its name, one of google.rpc gets the prefix `GoogleRPC`, one of
   google.protobuf `Proto`. A nested type is nested. A service becomes an enum of its name.
 - A field is lower camel case, with ID, URL and TTL in capitals: `user_ids` is `userIDs`.
 - An enum value loses the prefix of its enum: `AUDIT_ACTION_ASSIGN` is `.assign`.
-- A oneof of several fields becomes an enum `<Name>Choice` with a payload a case, and an optional property of the oneof's
-  name. A oneof of one field is how the protos say `optional`: an optional property of the field's name.
+- A oneof of several fields becomes an enum `<Name>Choice` with a payload a case, and an optional property of the
+  oneof's name. A oneof of one field is how the protos say `optional`: an optional property of the field's name.
 - A message field is optional, a repeated one an array, a map a dictionary, bytes `[UInt8]`.
 """
 
@@ -38,8 +39,8 @@ C_KEYWORDS = set(
     "and and_eq asm auto bitand bitor bool break case catch char class compl const const_cast continue default delete "
     "do double dynamic_cast else enum explicit extern false float for friend goto if inline int long mutable namespace "
     "new not not_eq operator or or_eq private protected public register reinterpret_cast return short signed sizeof "
-    "static static_cast struct switch template this throw true try typedef typeid typename union unsigned using virtual "
-    "void volatile wchar_t while xor xor_eq".split()
+    "static static_cast struct switch template this throw true try typedef typeid typename union unsigned using "
+    "virtual void volatile wchar_t while xor xor_eq".split()
 )
 
 F = descriptor_pb2.FieldDescriptorProto
@@ -192,7 +193,8 @@ class Field:
                 return f"try readStrings({n}, {self.literal})"
             if self.is_message:
                 return f"try readMessages({n})"
-            return f"{'readBytes' if self.field.type == F.TYPE_BYTES else 'readEnums' if self.is_enum else 'readScalars'}({n})"
+            kind = "Bytes" if self.field.type == F.TYPE_BYTES else "Enums" if self.is_enum else "Scalars"
+            return f"read{kind}({n})"
         if self.field.type == F.TYPE_STRING:
             return f"try readString({at}, {self.literal})"
         if self.field.type == F.TYPE_BYTES:
@@ -548,8 +550,54 @@ def registry(names, files):
     return tidy(out.lines)
 
 
+def random_messages(names, messages):
+    """For the tests: a random value of each message and of each oneof."""
+    out = header("protos/")
+    out("import Proto", "")
+    for message in messages:
+        out.open(f"extension {message.swift}: RandomValue {{")
+        out.open("static func random(_ source: inout RandomSource) -> Self {")
+        if message.members:
+            out("Self(", *[f"  {m.name}: .random(&source)," for m in message.members[:-1]])
+            out(f"  {message.members[-1].name}: .random(&source))")
+        else:
+            out("Self()")
+        out.close()
+        out.close()
+        out("")
+        for oneof in (m for m in message.members if isinstance(m, Oneof)):
+            out.open(f"extension {message.swift}.{oneof.enum}: RandomValue {{")
+            out.open("static func random(_ source: inout RandomSource) -> Self {")
+            out(f"switch Int.random(in: 0..<{len(oneof.fields)}, using: &source) {{")
+            for number, field in enumerate(oneof.fields):
+                case = f"case {number}" if number + 1 < len(oneof.fields) else "default"
+                out(f"{case}: .{field.name}(.random(&source))")
+            out("}")
+            out.close()
+            out.close()
+            out("")
+    for name in sorted(names.swift[full] for full in names.swift if names.c[full] not in names.init):
+        out(f"extension {name}: RandomValue {{}}")
+    out("", "/// A maker of random values for each message type.")
+    out("let randomMessages: [any RandomMessage.Type] = [")
+    out(*[f"  {message.swift}.self," for message in messages], "]")
+    return tidy(out.lines)
+
+
+def every_message(names, files):
+    """Every message with the nested ones behind it, in the order of the protos."""
+    def walk(message):
+        yield message
+        for nested in message.nested():
+            yield from walk(nested)
+
+    for file in files:
+        for number, item in enumerate(file.message_type):
+            yield from walk(Message(names, Comments(file), item, f".{file.package}.{item.name}", [4, number]))
+
+
 def main():
-    descriptors, include, output = (Path(argument) for argument in sys.argv[1:])
+    descriptors, include, output, tests = (Path(argument) for argument in sys.argv[1:])
     files = descriptor_pb2.FileDescriptorSet.FromString(descriptors.read_bytes()).file
     files = sorted(files, key=lambda file: file.name)
     names = Names(files, include)
@@ -559,6 +607,8 @@ def main():
             continue
         stem = PREFIXES[file.package] + camel(Path(file.name).stem, True)
         (output / f"{stem}.pb.swift").write_text(swift_file(names, file))
+    tests.mkdir(parents=True, exist_ok=True)
+    (tests / "RandomMessages.swift").write_text(random_messages(names, list(every_message(names, files))))
     (output / "ProtoRegistry.pb.swift").write_text(registry(names, files))
 
 

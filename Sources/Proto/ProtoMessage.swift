@@ -10,6 +10,9 @@ package protocol ProtoMessage: Hashable, Sendable {
 
   /// Decodes one message. Fields that the protos do not know are dropped; enum values they do not know survive.
   ///
+  /// What protobuf-c does otherwise than the specification, and no encoder is known to need: a known field of another wire
+  /// type, and a group, are malformed; of a message that comes in two parts, numbers are those of the last part.
+  ///
   /// - Parameters:
   ///   - bytes: The whole message. Not kept.
   ///   - memoryLimit: The most bytes of scratch memory that decoding may take. A hostile message of two-byte

@@ -1,0 +1,52 @@
+# segmentd: `make help` lists the tasks. Each installs what it needs and is missing.
+
+# What `build`, `run` and `demo` build: release or debug.
+CONFIGURATION ?= release
+# More flags for `make run`, such as ARGS='--listen 127.0.0.1:7800'.
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run demo test lint format generate bench clean
+
+help: ## List these tasks
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what building, running, testing and measuring need
+	@scripts/setup all && echo "Everything is here."
+
+build: ## Build segmentd and segctl into .build/release
+	@scripts/setup build
+	@scripts/build $(CONFIGURATION)
+
+run: ## Start segmentd on 127.0.0.1:7700 with a PostgreSQL of its own; Ctrl-C stops both
+	@scripts/setup run
+	@scripts/build $(CONFIGURATION)
+	@.build/$(CONFIGURATION)/segmentd serve $(ARGS)
+
+demo: ## Import real data into a fresh server and stream its audit log to .demo/audit.csv
+	@scripts/setup run
+	@scripts/build $(CONFIGURATION)
+	@scripts/demo .build/$(CONFIGURATION)
+
+test: ## Lint, build, and run every test, also under valgrind
+	@scripts/setup test
+	@scripts/test
+
+lint: ## Check style, imports, generated sources and scripts
+	@scripts/setup generate
+	@scripts/lint
+
+format: ## Write all Swift the way `make lint` wants it
+	@swift format --in-place --parallel $$(git ls-files --cached --others --exclude-standard '*.swift')
+
+generate: ## Write Sources/CProto and Sources/Proto/Generated from protos/
+	@scripts/setup generate
+	@scripts/generate
+
+bench: ## Measure throughput and latency, and write docs/benchmarks.md
+	@scripts/setup bench
+	@scripts/bench
+
+clean: ## Remove what was built and what the demo wrote; data in .segmentd stays
+	@scripts/demo --clean
+	@rm -rf .build .venv .bench

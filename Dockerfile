@@ -21,7 +21,7 @@ RUN swift build --configuration release --static-swift-stdlib --product segmentd
 
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install --yes --no-install-recommends \
-      libevent-2.1-7 libnghttp2-14 libprotobuf-c1 libpq5 libssl3 zlib1g ca-certificates \
+      libstdc++6 libevent-2.1-7 libnghttp2-14 libprotobuf-c1 libpq5 libssl3 zlib1g ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 7700 --home-dir /nonexistent segmentd
 COPY --from=build /out/ /usr/local/bin/

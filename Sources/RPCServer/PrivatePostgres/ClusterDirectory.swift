@@ -23,7 +23,6 @@ struct ClusterDirectory: Sendable {
 
   /// The longest path that a socket's address holds.
   private static let longestSocketPath = MemoryLayout.size(ofValue: sockaddr_un().sun_path) - 1
-  private static let socketName = ".s.PGSQL.\(ClusterSettings.port)"
   private static let systemDirectory = "/var/lib/segmentd"
 
   /// Finds or makes all directories but the cluster itself.
@@ -49,11 +48,6 @@ struct ClusterDirectory: Sendable {
 
   /// The directory above the cluster, which the user may write to.
   var home: String { String(data.dropLast("/data".count)) }
-
-  /// How libpq reaches the cluster.
-  var connectionString: String {
-    "host=\(socket) port=\(ClusterSettings.port) user=segmentd dbname=segmentd"
-  }
 
   /// Removes the socket's directory where it is one of its own; PostgreSQL has stopped.
   func removeSocket() {
@@ -96,7 +90,7 @@ struct ClusterDirectory: Sendable {
     in home: String, for user: ServiceUser
   ) throws(PrivatePostgresError) -> String {
     var path = "\(home)/socket"
-    if path.utf8.count + 1 + socketName.utf8.count > longestSocketPath || !isPlain(path) {
+    if path.utf8.count + 1 + ClusterSettings.socketName.utf8.count > longestSocketPath || !isPlain(path) {
       path = "\(runtimeDirectory(for: user))/segmentd-\(user.uid)-\(fingerprint(home))"
     }
     try System.makeDirectory(path, mode: 0o700)

@@ -9,9 +9,15 @@
 struct ClusterSettings: Sendable {
   /// Names the socket; nothing listens on TCP.
   static let port = 5432
+  static let socketName = ".s.PGSQL.\(port)"
 
   /// What segmentd opens at most; a few more are kept for `psql` and the superuser.
   let connections: Int
+
+  /// How libpq reaches the database by the socket in that directory.
+  static func connectionString(socket: String) -> String {
+    "host=\(socket) port=\(port) user=segmentd dbname=segmentd"
+  }
 
   func arguments(socket: String) -> [String] {
     let settings: [(String, String)] = [

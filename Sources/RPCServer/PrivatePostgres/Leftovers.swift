@@ -47,7 +47,7 @@ struct Leftovers {
   /// may be any. Nothing works in the cluster now, so such a file is stale; all others PostgreSQL replaces by itself.
   private func removeStaleFiles() {
     guard processes.isEmpty else { return }
-    for path in [PostmasterFile.path(in: cluster), "\(socket)/.s.PGSQL.\(ClusterSettings.port).lock"] {
+    for path in [PostmasterFile.path(in: cluster), "\(socket)/\(ClusterSettings.socketName).lock"] {
       guard let text = System.text(of: path), let pid = PostmasterFile(text: text)?.pid, kill(pid, 0) == 0 else {
         continue
       }

@@ -45,7 +45,7 @@ final class PostgresSupervisor: Sendable {
       let prepared = try prepare()
       defer { prepared.directory.removeSocket() }
       try bringUp(prepared)
-      up(prepared.directory.connectionString)
+      up(ClusterSettings.connectionString(socket: prepared.directory.socket))
       keepUp(prepared)
       withExtendedLifetime(prepared.lock) {}
     } catch {

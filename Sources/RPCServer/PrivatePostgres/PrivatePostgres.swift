@@ -98,6 +98,16 @@ package final class PrivatePostgres: Sendable {
     escalation.cancel()
   }
 
+  /// How to reach the PostgreSQL that another segmentd is running in the directory, for commands that work beside a server; nil
+  /// when none runs there, or not for us. It goes when that segmentd stops.
+  package static func address(ofRunningIn dataDirectory: String) -> String? {
+    let cluster = "\(dataDirectory)/postgres/data"
+    guard let file = PostmasterFile(cluster: cluster), file.isReady, let socket = file.socketDirectory,
+      access("\(socket)/\(ClusterSettings.socketName)", F_OK) == 0, kill(file.pid, 0) == 0 || errno == EPERM
+    else { return nil }
+    return ClusterSettings.connectionString(socket: socket)
+  }
+
   private func started(_ result: Result<String, PrivatePostgresError>) {
     let waiting: CheckedContinuation<String, any Error>? = state.withLock { state in
       guard case .starting(let continuation) = state.phase else { return nil }

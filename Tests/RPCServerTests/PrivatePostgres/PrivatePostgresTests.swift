@@ -71,6 +71,16 @@ import Testing
     #expect(await sandbox.complaint() == nil)
   }
 
+  @Test("a command beside a server finds its PostgreSQL while it runs")
+  func besides() async throws {
+    let sandbox = try Sandbox()
+    #expect(PrivatePostgres.address(ofRunningIn: sandbox.path) == nil)
+    try await sandbox.withPostgres { (_, address) async throws in
+      #expect(PrivatePostgres.address(ofRunningIn: sandbox.path) == address)
+    }
+    #expect(PrivatePostgres.address(ofRunningIn: sandbox.path) == nil)
+  }
+
   @Test("a killed PostgreSQL is started again under the same address, though a session of it goes on")
   func killed() async throws {
     let sandbox = try Sandbox()

@@ -74,5 +74,10 @@ let package = Package(
     .testTarget(
       name: "RPCServerTests", dependencies: ["RPCServer", "Postgres", "EventLoop", logging, arguments],
       swiftSettings: strict),
+    .target(
+      name: "PostgresFixture", dependencies: [], path: "Tests/PostgresFixture", swiftSettings: strict),
+    .testTarget(
+      name: "PostgresTests", dependencies: ["Postgres", "EventLoop", "PostgresFixture", logging],
+      swiftSettings: strict),
   ]
 )

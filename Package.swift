@@ -48,7 +48,15 @@ let package = Package(
     module("GRPC", ["HTTP2", "EventLoop", logging]),
     module("Postgres", ["EventLoop", "CPostgres", logging]),
     // Floor 3
-    module("Segmentation", ["Postgres", "EventLoop", logging]),
+    .target(
+      name: "Segmentation",
+      dependencies: ["Postgres", "EventLoop", "Digest", logging],
+      // In the program itself, so that it needs no files beside it.
+      resources: [
+        .embedInCode("Migrations/0001_segmentd.up.sql"),
+        .embedInCode("Migrations/0001_segmentd.down.sql"),
+      ],
+      swiftSettings: strict),
     module("Contract", ["GRPC", "Proto", "Digest"]),
     // Floor 4
     .executableTarget(

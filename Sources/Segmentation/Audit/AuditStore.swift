@@ -1,0 +1,130 @@
+import Postgres
+
+/// How far a bounded reading goes, and in which database.
+package struct AuditBound: Sendable {
+  package let identity: DatabaseIdentity
+  /// The last position that is read.
+  package let end: AuditPosition
+  /// Whether every change that was acknowledged before the reading began lies before the end. False only when a transaction
+  /// ran for longer than the reading waits.
+  package let isComplete: Bool
+}
+
+/// Reads the audit log in its one total order. One per loop, confined to it. All methods throw `SegmentationError`.
+///
+/// Only what lies below the oldest transaction that still runs is read: nothing can appear there any more, so a reader that goes on
+/// behind the last record it has seen misses nothing.
+package final class AuditStore: @unchecked Sendable {
+  private let pool: PostgresPool
+  private let installation: Installation
+  private let settings: SegmentationSettings
+  private let decoder = AuditDecoder()
+
+  /// The oldest transaction that runs, and the first one that had not ended: all below the former have.
+  private static let horizon = Statement(
+    "audit_horizon",
+    """
+    SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint FROM pg_current_snapshot() AS s
+    """)
+
+  private static let segments = Statement(
+    "audit_segments",
+    """
+    SELECT id FROM segmentd.segments WHERE slug = ANY ($1)
+    """)
+
+  package init(pool: PostgresPool, installation: Installation, settings: SegmentationSettings = SegmentationSettings())
+  {
+    self.pool = pool
+    self.installation = installation
+    self.settings = settings
+  }
+
+  /// Fixes the end of a bounded reading: behind every change that is acknowledged now. Waits for the transactions that run
+  /// now, at most `settings.auditSettleWait`.
+  package func bound(deadline: ContinuousClock.Instant? = nil) async throws(SegmentationError) -> AuditBound {
+    let identity = try await installation.refreshedIdentity(deadline: deadline)
+    let patience = ContinuousClock.now + settings.auditSettleWait
+    let start = try await horizon(deadline: deadline)
+    var now = start
+    var pause = Duration.milliseconds(1)
+    while now.oldest < start.next && ContinuousClock.now < patience {
+      do { try await Task.sleep(for: pause) } catch { throw .cancelled }
+      pause = min(pause * 2, .milliseconds(50))
+      now = try await horizon(deadline: deadline)
+    }
+    let end = min(now.oldest, start.next)
+    return AuditBound(
+      identity: identity, end: AuditPosition(era: identity.era, xid: end - 1, sequence: .max),
+      isComplete: end == start.next)
+  }
+
+  /// As far as can be read at this instant, without waiting for anything.
+  package func settled(deadline: ContinuousClock.Instant? = nil) async throws(SegmentationError) -> AuditBound {
+    let identity = try await installation.identity(deadline: deadline)
+    let now = try await horizon(deadline: deadline)
+    return AuditBound(
+      identity: identity, end: AuditPosition(era: identity.era, xid: now.oldest - 1, sequence: .max),
+      isComplete: now.oldest == now.next)
+  }
+
+  /// The ids that a filter means: of a slug, every segment that ever had it.
+  /// - Throws: `invalid` for more than `settings.maximumFilterEntries`.
+  package func segments(
+    named references: [SegmentReference], deadline: ContinuousClock.Instant? = nil
+  ) async throws(SegmentationError) -> Set<SegmentID> {
+    guard references.count <= settings.maximumFilterEntries else {
+      throw .invalid(field: "segments", reason: "must have at most \(settings.maximumFilterEntries) entries")
+    }
+    var ids = Set(references.compactMap(\.idNumber).map(SegmentID.init(stored:)))
+    let slugs = references.compactMap(\.slugText)
+    guard !slugs.isEmpty else { return ids }
+    let result = try await translating {
+      try await pool.query(Self.segments, [.textArray(slugs)], deadline: deadline)
+    }
+    try await translating {
+      for row in 0..<result.rowCount { ids.insert(SegmentID(stored: try result.int64(row, 0))) }
+    }
+    return ids
+  }
+
+  /// The next records behind `position`, in order, not beyond the bound. Fewer than `limit` means that there are no more.
+  package func read(
+    after position: AuditPosition, to bound: AuditBound, limit: Int, filter: AuditFilter = AuditFilter(),
+    deadline: ContinuousClock.Instant? = nil
+  ) async throws(SegmentationError) -> [AuditRecord] {
+    try filter.check(settings)
+    guard limit > 0, position < bound.end else { return [] }
+    let end = bound.end
+    // COPY takes no parameters; all that goes in is numbers.
+    let sql = """
+      COPY (
+        SELECT era, xid, sequence, user_id, segment_id, action, cause, expires_at, effective_at, recorded_at,
+          segment_slug, actor, request_id
+        FROM segmentd.audit
+        WHERE (era, xid, sequence) > (\(position.era), '\(position.xid)'::xid8, \(position.sequence))
+          AND (era, xid, sequence) <= (\(end.era), '\(end.xid)'::xid8, \(end.sequence))
+          AND \(filter.condition)
+        ORDER BY era, xid, sequence
+        LIMIT \(limit)
+      ) TO STDOUT (FORMAT binary)
+      """
+    return try await translating {
+      try await pool.withConnection(deadline: deadline) { connection in
+        var records: [AuditRecord] = []
+        records.reserveCapacity(min(limit, 1024))
+        try await connection.copyOut(sql) { row in records.append(try decoder.record(row)) }
+        return records
+      }
+    }
+  }
+
+  private func horizon(
+    deadline: ContinuousClock.Instant?
+  ) async throws(SegmentationError) -> (oldest: Int64, next: Int64) {
+    try await translating {
+      let result = try await pool.query(Self.horizon, [], deadline: deadline)
+      return (try result.int64(0, 0), try result.int64(0, 1))
+    }
+  }
+}

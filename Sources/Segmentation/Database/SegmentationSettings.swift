@@ -1,0 +1,27 @@
+/// The domain's limits. Each has a default that suits most.
+package struct SegmentationSettings: Sendable {
+  /// Segments to assign and to remove in one call.
+  package var maximumItemsPerUpdate = 1000
+  /// Users in one BatchGetUserSegments.
+  package var maximumUsersPerBatch = 1000
+  /// Users, and segments, in an audit filter.
+  package var maximumFilterEntries = 1000
+  /// Rows of an import that go to the database in one statement.
+  package var importChunk = 5000
+  /// Calls that one query answers at most.
+  package var maximumReadBatch = 512
+  /// Calls that one statement changes the database for at most.
+  package var maximumWriteBatch = 128
+  /// How often a change is tried that others get in the way of.
+  package var maximumAttempts = 20
+  /// How long the answers to requests with an id are kept, at least.
+  package var requestRetention = Duration.seconds(24 * 3600)
+  /// Expired memberships that a sweep ends in one statement.
+  package var sweepChunk = 2000
+  /// How long an audit export waits for the transactions that were running when it began.
+  package var auditSettleWait = Duration.seconds(5)
+  /// Months of the audit log that have their partition ahead of time.
+  package var auditPartitionsAhead: Int32 = 3
+
+  package init() {}
+}

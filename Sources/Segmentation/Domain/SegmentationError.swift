@@ -1,0 +1,62 @@
+/// What the domain answers instead of a result, in the customer's words.
+package enum SegmentationError: Error, Hashable, Sendable {
+  /// A value that cannot be: `field` as the contract calls it (`assign[2].ttl`), `reason` goes on after its name.
+  case invalid(field: String, reason: String)
+  case segmentNotFound(SegmentReference)
+  case segmentAlreadyExists(Slug)
+  /// The segment is not as the caller's etag says.
+  case segmentChanged(SegmentReference)
+  case userNotFound(UserID)
+  case userAlreadyExists(UserID)
+  /// The user is in these segments already, and that was to fail.
+  case membershipAlreadyExists(UserID, [SegmentReference])
+  /// The user is not in these segments, and that was to fail.
+  case membershipNotFound(UserID, [SegmentReference])
+  /// The request id was used for another request.
+  case requestIDReused(RequestID)
+  /// The database cannot be reached, or the connection was lost: whether a change took effect is unknown.
+  case unavailable
+  /// Too many callers wait.
+  case exhausted(retryAfter: Duration)
+  /// The deadline passed: whether a change took effect is unknown.
+  case deadlineExceeded
+  /// The caller went away.
+  case cancelled
+  /// Others changed the same things over and over; nothing was changed.
+  case aborted
+  /// The database's schema is older than this program: numbers of migrations.
+  case notMigrated(current: Int, needed: Int)
+  /// The database's schema is newer than this program, or differs from it: for operators.
+  case schemaMismatch(String)
+  /// Anything else; the text is for the log, never for callers.
+  case `internal`(String)
+}
+
+extension SegmentationError: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .invalid(let field, let reason): "\(field) \(reason)"
+    case .segmentNotFound(let reference): "segment \(reference) not found"
+    case .segmentAlreadyExists(let slug): "segment \(slug) already exists"
+    case .segmentChanged(let reference): "segment \(reference) has changed since it was read"
+    case .userNotFound(let user): "user \(user) not found"
+    case .userAlreadyExists(let user): "user \(user) already exists"
+    case .membershipAlreadyExists(let user, let segments): "user \(user) is already in \(Self.list(segments))"
+    case .membershipNotFound(let user, let segments): "user \(user) is not in \(Self.list(segments))"
+    case .requestIDReused: "the request id was used for another request"
+    case .unavailable: "the database is not available"
+    case .exhausted: "too many requests wait for the database"
+    case .deadlineExceeded: "the deadline passed"
+    case .cancelled: "the caller went away"
+    case .aborted: "too many concurrent changes of the same things"
+    case .notMigrated(let current, let needed): "the database is at migration \(current) and needs \(needed)"
+    case .schemaMismatch(let reason): reason
+    case .internal(let text): text
+    }
+  }
+
+  private static func list(_ segments: [SegmentReference]) -> String {
+    let shown = segments.prefix(5).map(\.description).joined(separator: ", ")
+    return segments.count > 5 ? "\(shown) and \(segments.count - 5) more" : shown
+  }
+}

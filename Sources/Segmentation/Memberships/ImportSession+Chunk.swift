@@ -1,0 +1,142 @@
+import Postgres
+
+extension ImportSession {
+  /// Imports rows that name no membership twice.
+  func run(_ candidates: [Candidate]) async throws(SegmentationError) {
+    if options.validateOnly { return try await foretell(candidates) }
+    let known = try await admit(candidates)
+    let segments = try await segments(for: known)
+    var rows: [Candidate] = []
+    for candidate in known {
+      guard let slug = candidate.slug else {
+        summary.usersOnly += 1
+        continue
+      }
+      if segments[slug] == nil {
+        reject(candidate.number, .segmentNotFound, "segment \(slug) not found")
+      } else {
+        rows.append(candidate)
+      }
+    }
+    guard !rows.isEmpty else { return }
+    let leftOver = try await insertNew(rows, segments)
+    if !leftOver.isEmpty { try await apply(leftOver) }
+  }
+
+  // MARK: Users
+
+  /// The rows whose user is known, after making known those that may be.
+  private func admit(_ candidates: [Candidate]) async throws(SegmentationError) -> [Candidate] {
+    let users = Array(Set(candidates.map(\.user))).sorted()
+    if options.createUsers {
+      let retry = Retry(pool: pool, settings: settings, deadline: caller.deadline)
+      let result = try await retry.run {
+        try await pool.query(
+          UserSQL.createMany, UserSQL.parameters(users, by: caller), deadline: caller.deadline)
+      }
+      try await translating {
+        summary.usersCreated += try result.int64(0, 0)
+        note(try AuditPosition(result, row: 0, column: 1))
+      }
+      return candidates
+    }
+    let known = try await translating {
+      let result = try await pool.query(
+        ImportSQL.knownUsers, [.int64Array(users.map(\.number))], deadline: caller.deadline)
+      return try Set((0..<result.rowCount).map { try result.int64($0, 0) })
+    }
+    return candidates.filter { candidate in
+      if known.contains(candidate.user.number) { return true }
+      reject(candidate.number, .userNotFound, "user \(candidate.user) not found")
+      return false
+    }
+  }
+
+  // MARK: Segments
+
+  /// The living segments of the rows' slugs, after creating those that may be.
+  private func segments(for candidates: [Candidate]) async throws(SegmentationError) -> [Slug: SegmentID] {
+    let slugs = Array(Set(candidates.compactMap(\.slug))).sorted()
+    guard !slugs.isEmpty else { return [:] }
+    var found = try await living(slugs)
+    let missing = slugs.filter { found[$0] == nil }
+    guard options.createSegments, !missing.isEmpty else { return found }
+    let created = try await translating {
+      try await pool.query(
+        ImportSQL.createSegments, [.textArray(missing.map(\.text))], deadline: caller.deadline
+      ).rowCount
+    }
+    summary.segmentsCreated += Int64(created)
+    for (slug, id) in try await living(missing) { found[slug] = id }
+    return found
+  }
+
+  private func living(_ slugs: [Slug]) async throws(SegmentationError) -> [Slug: SegmentID] {
+    try await translating {
+      let result = try await pool.query(
+        ImportSQL.livingSegments, [.textArray(slugs.map(\.text))], deadline: caller.deadline)
+      var found: [Slug: SegmentID] = [:]
+      for row in 0..<result.rowCount {
+        found[Slug(stored: try result.text(row, 1))] = SegmentID(stored: try result.int64(row, 0))
+      }
+      return found
+    }
+  }
+
+  // MARK: Memberships
+
+  /// Assigns what is not there yet.
+  /// - Returns: The rows that are left over: there already, or their segment went, or their expiry has passed.
+  private func insertNew(
+    _ rows: [Candidate], _ segments: [Slug: SegmentID]
+  ) async throws(SegmentationError) -> [Candidate] {
+    let parameters: [Parameter] = [
+      .int64Array(rows.map(\.user.number)), .int64Array(rows.map { $0.slug.flatMap { segments[$0] }?.number ?? 0 }),
+      .optionalTimestampArray(rows.map(\.expiresAt)), .textArray(rows.map { $0.slug?.text ?? "" }),
+      .text(caller.loggedActor), .optionalText(caller.requestID?.text),
+    ]
+    let retry = Retry(pool: pool, settings: settings, deadline: caller.deadline)
+    let result = try await retry.run {
+      try await pool.query(MembershipSQL.insertNew, parameters, deadline: caller.deadline)
+    }
+    return try await translating {
+      summary.assigned += try result.int64(0, 4)
+      note(try AuditPosition(result, row: 0, column: 1))
+      return try (0..<result.rowCount).compactMap { row in
+        try result.optionalInt64(row, 0).map { rows[Int($0) - 1] }
+      }
+    }
+  }
+
+  /// Looks at what is there, decides by the policy, and writes what that comes to.
+  private func apply(_ rows: [Candidate]) async throws(SegmentationError) {
+    let retry = Retry(pool: pool, settings: settings, deadline: caller.deadline)
+    let (verdicts, written) = try await retry.run {
+      let look = try await look(at: rows)
+      let verdicts = rows.map { ImportVerdict($0, on: look, options) }
+      let changes = verdicts.compactMap(\.change)
+      if changes.isEmpty { return (verdicts, nil as AuditPosition?) }
+      let result = try await pool.query(
+        MembershipSQL.write, ImportSQL.writeParameters(changes, by: caller), deadline: caller.deadline)
+      return (verdicts, try AuditPosition(result, row: 0, column: 0))
+    }
+    note(written)
+    for (row, verdict) in zip(rows, verdicts) { count(row, verdict) }
+  }
+
+  func look(at rows: [Candidate]) async throws -> MembershipLook {
+    let parameters = MembershipLook.parameters(
+      users: Set(rows.map(\.user)), references: Set(rows.compactMap { $0.slug.map { .slug($0) } }), requests: [])
+    return try MembershipLook(
+      try await pool.query(MembershipLook.statement, parameters, deadline: caller.deadline))
+  }
+
+  func count(_ row: Candidate, _ verdict: ImportVerdict) {
+    switch verdict {
+    case .assigned: summary.assigned += 1
+    case .renewed: summary.renewed += 1
+    case .present: summary.alreadyPresent += 1
+    case .rejected(let reason, let message): reject(row.number, reason, message)
+    }
+  }
+}

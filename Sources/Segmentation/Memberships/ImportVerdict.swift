@@ -1,0 +1,46 @@
+import Postgres
+
+/// What one row comes to, by what was found.
+enum ImportVerdict: Sendable {
+  /// With the change that does it; nil when the segment is only foretold.
+  case assigned(MembershipChange?)
+  case renewed(MembershipChange)
+  case present
+  case rejected(ImportRejection.Reason, String)
+
+  /// - Parameter candidate: A row with a segment.
+  init(_ candidate: ImportSession.Candidate, on look: MembershipLook, _ options: ImportOptions) {
+    guard let slug = candidate.slug, let living = look.segments[.slug(slug)] else {
+      self = .rejected(.segmentNotFound, "segment \(candidate.slug?.text ?? "") not found")
+      return
+    }
+    if let expiry = candidate.expiresAt, expiry <= look.clock {
+      self = Self.inThePast
+      return
+    }
+    let state = look.state(of: candidate.user, in: living.id)
+    let step = MembershipDecision.step(state, wanting: candidate.expiresAt, policy: options.presentPolicy)
+    guard let step else {
+      self = .rejected(.alreadyPresent, "user \(candidate.user) is already in \(slug)")
+      return
+    }
+    guard let kind = step.kind else {
+      self = .present
+      return
+    }
+    let change = MembershipChange(
+      user: candidate.user, segment: living.id, slug: slug, kind: kind, found: step.found, expiresAt: step.expiresAt)
+    self = kind == .renew ? .renewed(change) : .assigned(change)
+  }
+
+  /// What is to be written.
+  var change: MembershipChange? {
+    switch self {
+    case .assigned(let change): change
+    case .renewed(let change): change
+    case .present, .rejected: nil
+    }
+  }
+
+  static let inThePast = ImportVerdict.rejected(.invalidExpiry, "expires_at must be in the future")
+}

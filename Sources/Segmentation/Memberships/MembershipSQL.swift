@@ -1,0 +1,141 @@
+import Postgres
+
+/// The statements that change memberships, and the one that tells them.
+enum MembershipSQL {
+  /// Makes changes that were decided upon a look, or none of them when one does not find what was seen then.
+  ///
+  /// By arrays, an element a change: $1 user, $2 segment, $3 kind, $4 the expiry that was found, $5 the new expiry, $6 slug,
+  /// $7 cause, $8 actor, $9 request id. By arrays, an element a request to remember: $10 request id, $11 fingerprint,
+  /// $12 answer, $13 whether it changed anything. No membership twice.
+  static let write = Statement(
+    "membership_write",
+    """
+    WITH item AS MATERIALIZED (
+      SELECT i.*
+      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY
+        AS i(user_id, segment_id, kind, found, expires_at, slug, cause, actor, request_id, position)
+    ), living AS MATERIALIZED (
+      SELECT id FROM segmentd.segments WHERE id = ANY ($2) AND deleted_at IS NULL ORDER BY id FOR KEY SHARE
+    ), added AS (
+      INSERT INTO segmentd.memberships (user_id, segment_id, expires_at, assigned_at, cause)
+      SELECT item.user_id, item.segment_id, item.expires_at, statement_timestamp(), item.cause
+      FROM item JOIN living ON living.id = item.segment_id
+      WHERE item.kind = 1 AND (item.expires_at IS NULL OR item.expires_at > statement_timestamp())
+      ORDER BY item.user_id, item.segment_id
+      ON CONFLICT DO NOTHING
+      RETURNING 1
+    ), changed AS (
+      UPDATE segmentd.memberships AS m
+      SET expires_at = item.expires_at,
+        assigned_at = CASE item.kind WHEN 2 THEN statement_timestamp() ELSE m.assigned_at END,
+        cause = CASE item.kind WHEN 2 THEN item.cause ELSE m.cause END
+      FROM item JOIN living ON living.id = item.segment_id
+      WHERE item.kind IN (2, 3) AND m.user_id = item.user_id AND m.segment_id = item.segment_id
+        AND m.expires_at IS NOT DISTINCT FROM item.found
+        AND (item.kind = 2) = coalesce(m.expires_at <= statement_timestamp(), false)
+        AND (item.expires_at IS NULL OR item.expires_at > statement_timestamp())
+      RETURNING 1
+    ), removed AS (
+      DELETE FROM segmentd.memberships AS m
+      USING item JOIN living ON living.id = item.segment_id
+      WHERE item.kind = 4 AND m.user_id = item.user_id AND m.segment_id = item.segment_id
+        AND m.expires_at IS NOT DISTINCT FROM item.found
+        AND (m.expires_at IS NULL OR m.expires_at > statement_timestamp())
+      RETURNING 1
+    ), settled AS MATERIALIZED (
+      SELECT segmentd.settle(
+        cardinality($1),
+        (SELECT count(*) FROM added) + (SELECT count(*) FROM changed) + (SELECT count(*) FROM removed)) AS xid
+    ), logged AS (
+      INSERT INTO segmentd.audit
+        (xid, user_id, segment_id, action, cause, expires_at, effective_at, segment_slug, actor, request_id)
+      SELECT settled.xid, e.user_id, e.segment_id, e.action, e.cause, e.expires_at, e.effective_at, e.slug, e.actor,
+        e.request_id
+      FROM settled, (
+        -- What had expired and was not swept ends first, at the instant that was promised.
+        SELECT position, 0 AS step, user_id, segment_id, 2 AS action, 4 AS cause, found AS expires_at,
+          found AS effective_at, slug, '' AS actor, NULL AS request_id
+        FROM item WHERE kind = 2
+        UNION ALL
+        SELECT position, 1, user_id, segment_id, CASE kind WHEN 4 THEN 2 WHEN 3 THEN 3 ELSE 1 END, cause, expires_at,
+          statement_timestamp(), slug, actor, request_id
+        FROM item
+      ) AS e
+      ORDER BY e.position, e.step
+      RETURNING era, sequence
+    ), ending AS MATERIALIZED (
+      SELECT max(era) AS era, max(sequence) AS sequence FROM logged
+    ), answered AS (
+      INSERT INTO segmentd.requests (request_id, fingerprint, answer, audit_era, audit_xid, audit_sequence)
+      SELECT r.request_id, r.fingerprint, r.answer, ending.era, CASE WHEN r.has_changed THEN settled.xid END,
+        CASE WHEN r.has_changed THEN ending.sequence END
+      FROM settled, ending, unnest($10, $11, $12, $13) AS r(request_id, fingerprint, answer, has_changed)
+    )
+    SELECT ending.era, settled.xid, ending.sequence FROM settled, ending
+    """)
+
+  /// Assigns what is not there yet, and answers the positions (from 1) of what is there, or whose segment is gone, or whose
+  /// expiry has passed. By arrays: $1 user, $2 segment, $3 expiry, $4 slug; $5 actor, $6 request id.
+  /// Columns: position, era, xid, sequence, how many were added; at least one row, with position NULL when all were added.
+  static let insertNew = Statement(
+    "membership_insert_new",
+    """
+    WITH item AS MATERIALIZED (
+      SELECT i.* FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS i(user_id, segment_id, expires_at, slug, position)
+    ), living AS MATERIALIZED (
+      SELECT id FROM segmentd.segments WHERE id = ANY (ARRAY(SELECT DISTINCT unnest($2))) AND deleted_at IS NULL
+      ORDER BY id FOR KEY SHARE
+    ), added AS (
+      INSERT INTO segmentd.memberships (user_id, segment_id, expires_at, assigned_at, cause)
+      SELECT item.user_id, item.segment_id, item.expires_at, statement_timestamp(), 2
+      FROM item JOIN living ON living.id = item.segment_id
+      WHERE item.expires_at IS NULL OR item.expires_at > statement_timestamp()
+      ORDER BY item.user_id, item.segment_id
+      ON CONFLICT DO NOTHING
+      RETURNING user_id, segment_id
+    ), settled AS MATERIALIZED (
+      SELECT n, segmentd.settle(n, n) AS xid FROM (SELECT count(*) AS n FROM added) AS c
+    ), matched AS MATERIALIZED (
+      SELECT item.*, added.user_id IS NOT NULL AS is_new
+      FROM item LEFT JOIN added ON added.user_id = item.user_id AND added.segment_id = item.segment_id
+    ), logged AS (
+      INSERT INTO segmentd.audit
+        (xid, user_id, segment_id, action, cause, expires_at, effective_at, segment_slug, actor, request_id)
+      SELECT settled.xid, e.user_id, e.segment_id, 1, 2, e.expires_at, statement_timestamp(), e.slug, $5, $6
+      FROM settled, matched AS e
+      WHERE e.is_new
+      ORDER BY e.position
+      RETURNING era, sequence
+    ), ending AS (
+      SELECT max(era) AS era, max(sequence) AS sequence FROM logged
+    )
+    SELECT left_over.position, ending.era, settled.xid, ending.sequence, settled.n
+    FROM settled CROSS JOIN ending
+      LEFT JOIN (SELECT position FROM matched WHERE NOT is_new) AS left_over ON true
+    ORDER BY left_over.position
+    """)
+
+  /// $1 the user.
+  static let segmentsOfOne = Statement(
+    "membership_segments_of_one",
+    """
+    SELECT user_id, segment_id FROM segmentd.memberships
+    WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > statement_timestamp())
+    """)
+
+  /// $1 users.
+  static let segmentsOfMany = Statement(
+    "membership_segments_of_many",
+    """
+    SELECT user_id, segment_id FROM segmentd.memberships
+    WHERE user_id = ANY ($1) AND (expires_at IS NULL OR expires_at > statement_timestamp())
+    """)
+
+  /// As `segmentsOfMany`, with all that a membership holds.
+  static let membershipsOfMany = Statement(
+    "membership_full_of_many",
+    """
+    SELECT user_id, segment_id, assigned_at, expires_at, cause FROM segmentd.memberships
+    WHERE user_id = ANY ($1) AND (expires_at IS NULL OR expires_at > statement_timestamp())
+    """)
+}

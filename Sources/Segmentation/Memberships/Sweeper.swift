@@ -1,0 +1,96 @@
+import EventLoop
+import Logging
+import Postgres
+
+/// Ends memberships whose time is up: one DEPRIVE each, cause EXPIRY, effective at exactly the promised instant. Reads do not
+/// depend on it. Any number of instances may run; one at a time sweeps, the others leave it to that one. Confined to its loop.
+package final class Sweeper: @unchecked Sendable {
+  private let pool: PostgresPool
+  private let settings: SegmentationSettings
+  private let logger: Logger
+
+  /// $1 how many at most. A membership that was renewed or removed since the look is left alone: its row is compared again when
+  /// it is taken. Columns: how many were due, how many were ended.
+  private static let sweep = Statement(
+    "sweep",
+    """
+    WITH due AS MATERIALIZED (
+      SELECT user_id, segment_id, expires_at FROM segmentd.memberships
+      WHERE expires_at <= statement_timestamp()
+        AND (SELECT pg_try_advisory_xact_lock(hashtextextended('segmentd.sweep', 0)))
+      ORDER BY expires_at
+      LIMIT $1
+    ), removed AS (
+      DELETE FROM segmentd.memberships AS m
+      USING due
+      WHERE m.user_id = due.user_id AND m.segment_id = due.segment_id AND m.expires_at = due.expires_at
+      RETURNING m.user_id, m.segment_id, m.expires_at
+    ), settled AS MATERIALIZED (
+      SELECT n, segmentd.settle(n, n) AS xid FROM (SELECT count(*) AS n FROM removed) AS c WHERE n > 0
+    ), logged AS (
+      INSERT INTO segmentd.audit
+        (xid, user_id, segment_id, action, cause, expires_at, effective_at, segment_slug, actor)
+      SELECT settled.xid, r.user_id, r.segment_id, 2, 4, r.expires_at, r.expires_at, s.slug, ''
+      FROM settled, removed AS r JOIN segmentd.segments AS s ON s.id = r.segment_id
+      ORDER BY r.expires_at, r.user_id, r.segment_id
+      RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM logged)
+    """)
+
+  package init(
+    pool: PostgresPool, settings: SegmentationSettings = SegmentationSettings(),
+    logger: Logger = Logger(label: "sweeper")
+  ) {
+    self.pool = pool
+    self.settings = settings
+    self.logger = logger
+  }
+
+  /// Ends all memberships that are due now, and forgets the answers that were kept long enough.
+  /// - Returns: How many memberships it ended.
+  /// - Throws: `SegmentationError`.
+  @discardableResult
+  package func sweep(deadline: ContinuousClock.Instant? = nil) async throws(SegmentationError) -> Int64 {
+    let retry = Retry(pool: pool, settings: settings, deadline: deadline)
+    var ended: Int64 = 0
+    while true {
+      let result = try await retry.run {
+        try await pool.query(Self.sweep, [.int64(Int64(settings.sweepChunk))], deadline: deadline)
+      }
+      let due = try await translating {
+        ended += try result.int64(0, 1)
+        return try result.int64(0, 0)
+      }
+      if due < Int64(settings.sweepChunk) { break }
+    }
+    _ = try await translating {
+      try await pool.query(
+        RequestLedger.forget, [.int64(settings.requestRetention.microseconds)], deadline: deadline)
+    }
+    return ended
+  }
+
+  /// Sweeps over and over until its task is cancelled. What goes wrong is logged and tried again.
+  package func run(every interval: Duration = .seconds(1)) async {
+    while !Task.isCancelled {
+      do {
+        let ended = try await sweep()
+        if ended > 0 { logger.debug("ended expired memberships", metadata: ["count": "\(ended)"]) }
+      } catch {
+        if error == .cancelled { return }
+        logger.warning("could not sweep expired memberships", metadata: ["error": "\(error)"])
+      }
+      do { try await Task.sleep(for: interval) } catch { return }
+    }
+  }
+}
+
+extension Duration {
+  /// Whole microseconds; the largest count for what does not fit.
+  var microseconds: Int64 {
+    let (seconds, attoseconds) = components
+    let (product, isBeyond) = seconds.multipliedReportingOverflow(by: 1_000_000)
+    return isBeyond ? .max : product.addingReportingOverflow(attoseconds / 1_000_000_000_000).partialValue
+  }
+}

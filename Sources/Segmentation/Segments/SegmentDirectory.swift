@@ -1,0 +1,38 @@
+import Postgres
+
+/// The slugs of segments by id, so that reads need no join. A slug never changes and an id is never used again, so nothing in
+/// it goes stale. Confined to its loop.
+package final class SegmentDirectory: @unchecked Sendable {
+  private static let lookUp = Statement(
+    "directory_look_up",
+    """
+    SELECT id, slug FROM segmentd.segments WHERE id = ANY ($1)
+    """)
+
+  private let pool: PostgresPool
+  private var slugs: [Int64: Slug] = [:]
+
+  package init(pool: PostgresPool) {
+    self.pool = pool
+  }
+
+  /// Nil when it is not known yet.
+  subscript(id: Int64) -> Slug? { slugs[id] }
+
+  func note(_ slug: Slug, id: Int64) {
+    slugs[id] = slug
+  }
+
+  /// Fetches those of the ids that are not known yet.
+  /// - Throws: `PostgresError`; `SegmentationError.internal` when there is no such segment.
+  func learn(_ ids: Set<Int64>, deadline: ContinuousClock.Instant?) async throws {
+    let unknown = ids.filter { slugs[$0] == nil }
+    guard !unknown.isEmpty else { return }
+    let result = try await pool.query(Self.lookUp, [.int64Array(Array(unknown))], deadline: deadline)
+    for row in 0..<result.rowCount {
+      slugs[try result.int64(row, 0)] = Slug(stored: try result.text(row, 1))
+    }
+    guard let lost = unknown.first(where: { slugs[$0] == nil }) else { return }
+    throw SegmentationError.internal("segment \(lost) has memberships and no row")
+  }
+}

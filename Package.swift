@@ -80,6 +80,9 @@ let package = Package(
     .executableTarget(name: "ProtoEcho", dependencies: ["Proto"], path: "Tests/ProtoEcho", swiftSettings: strict),
     .testTarget(name: "ProtoTests", dependencies: ["Proto"], swiftSettings: strict),
     .testTarget(
+      name: "ClientTests", dependencies: ["Client", "Contract", "GRPC", "Proto", "EventLoop", arguments],
+      swiftSettings: strict),
+    .testTarget(
       name: "RPCServerTests", dependencies: ["RPCServer", "Postgres", "EventLoop", logging, arguments],
       swiftSettings: strict),
     .target(

@@ -1,0 +1,38 @@
+import ArgumentParser
+import EventLoop
+
+/// Where the server is and how it is talked to; `Settings` fills in what is not given.
+struct ConnectionOptions: ParsableArguments, Sendable {
+  @Option(
+    help: ArgumentHelp("The server; SEGCTL_ADDRESS, else 127.0.0.1:7700.", valueName: "host:port"),
+    transform: { try Endpoint($0) })
+  var address: Endpoint?
+
+  @Option(
+    help: ArgumentHelp(
+      "Give up after this long, such as 5s; SEGCTL_TIMEOUT, else 30s for a single call and never for a stream.",
+      valueName: "duration"),
+    transform: { try Span.timeout($0) })
+  var timeout: Duration?
+
+  @Option(
+    help: ArgumentHelp(
+      "Who the audit log names; SEGCTL_ACTOR, else the user of the operating system.", valueName: "name"),
+    transform: { try Actor.check($0) })
+  var actor: String?
+}
+
+/// How records are printed.
+struct OutputOptions: ParsableArguments, Sendable {
+  @Option(name: [.customShort("o"), .customLong("format")], help: "How to print.")
+  var format = OutputFormat.table
+}
+
+/// What every change takes.
+struct ChangeOptions: ParsableArguments, Sendable {
+  @Option(help: ArgumentHelp("The same one again gives the same answer and changes nothing.", valueName: "id"))
+  var requestID = ""
+
+  @Flag(help: "Answer what would happen, and change nothing.")
+  var validateOnly = false
+}

@@ -1,0 +1,101 @@
+import ArgumentParser
+import Proto
+
+struct SegmentCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "segment", abstract: "Create, look at and delete segments.",
+    subcommands: [Create.self, Get.self, List.self, Delete.self])
+
+  struct Create: ClientCommand {
+    static let configuration = CommandConfiguration(abstract: "Create a segment.")
+
+    @Argument(help: "1 to 128 of A-Z a-z 0-9 _ . -; begins with a letter or digit.")
+    var slug: String
+    @Option(help: "The fraction of all users to bring in, 0 to 1.")
+    var outreach = 0.0
+    @Option(help: "For people.")
+    var description = ""
+    @OptionGroup var change: ChangeOptions
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connectionOptions: ConnectionOptions
+
+    func run(on connection: Connection) async throws -> ExitStatus {
+      let response = try await connection.unary(
+        SegmentService.Methods.createSegment,
+        CreateSegmentRequest(
+          slug: slug, description: description, outreach: outreach, requestID: change.requestID,
+          validateOnly: change.validateOnly))
+      let segment = SegmentRecord(response.segment ?? .init(), rollout: response.rollout)
+      try await output.format.print(one: segment, to: .standardOutput(on: connection.loop))
+      return .success
+    }
+  }
+
+  struct Get: ClientCommand {
+    static let configuration = CommandConfiguration(abstract: "Show a segment.")
+
+    @Argument(help: "A slug, or id:NUMBER.")
+    var segment: SegmentArgument
+    @Flag(help: "Count its members and show an unfinished rollout too.")
+    var full = false
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connectionOptions: ConnectionOptions
+
+    func run(on connection: Connection) async throws -> ExitStatus {
+      let response = try await connection.unary(
+        SegmentService.Methods.getSegment,
+        GetSegmentRequest(segment: segment.selector, view: full ? .full : .basic))
+      let segment = SegmentRecord(response.segment ?? .init(), isFull: full)
+      try await output.format.print(one: segment, to: .standardOutput(on: connection.loop))
+      return .success
+    }
+  }
+
+  struct List: ClientCommand {
+    static let configuration = CommandConfiguration(abstract: "List segments, ordered by slug.")
+
+    @Option(help: "Only slugs that begin with this.")
+    var prefix = ""
+    @Flag(help: "Count their members and show unfinished rollouts too.")
+    var full = false
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connectionOptions: ConnectionOptions
+
+    func run(on connection: Connection) async throws -> ExitStatus {
+      var printer = RecordPrinter<SegmentRecord>(output.format, to: .standardOutput(on: connection.loop))
+      var request = ListSegmentsRequest(pageSize: 1000, slugPrefix: prefix, view: full ? .full : .basic)
+      repeat {
+        let page = try await connection.unary(SegmentService.Methods.listSegments, request)
+        try await printer.print(page.segments.map { SegmentRecord($0, isFull: full) })
+        request.pageToken = page.nextPageToken
+      } while !request.pageToken.isEmpty
+      try await printer.finish()
+      return .success
+    }
+  }
+
+  struct Delete: ClientCommand {
+    static let configuration = CommandConfiguration(abstract: "Delete a segment and deprive its members.")
+
+    @Argument(help: "A slug, or id:NUMBER.")
+    var segment: SegmentArgument
+    @Flag(help: "A segment that does not exist is no error.")
+    var allowMissing = false
+    @Option(help: "Only if the segment still has this etag.")
+    var etag = ""
+    @OptionGroup var change: ChangeOptions
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connectionOptions: ConnectionOptions
+
+    func run(on connection: Connection) async throws -> ExitStatus {
+      let response = try await connection.unary(
+        SegmentService.Methods.deleteSegment,
+        DeleteSegmentRequest(
+          segment: segment.selector, etag: etag, allowMissing: allowMissing, requestID: change.requestID,
+          validateOnly: change.validateOnly))
+      let rows = response.segment.map { [SegmentRecord($0)] } ?? []
+      try await output.format.print(rows, to: .standardOutput(on: connection.loop))
+      return .success
+    }
+  }
+}

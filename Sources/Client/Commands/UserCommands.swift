@@ -1,0 +1,142 @@
+import ArgumentParser
+import Proto
+
+struct UserCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "user", abstract: "Create users, look at them and change their segments.",
+    subcommands: [Create.self, Get.self, Segments.self, Update.self])
+
+  struct Create: ClientCommand {
+    static let configuration = CommandConfiguration(abstract: "Make users known.")
+
+    @Argument(help: "Positive numbers; - reads them from standard input, one a line.")
+    var ids: [String]
+    @Flag(help: "A user that exists is no error.")
+    var allowExisting = false
+    @OptionGroup var change: ChangeOptions
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connectionOptions: ConnectionOptions
+
+    func validate() throws { try UserIDs.check(ids) }
+
+    func run(on connection: Connection) async throws -> ExitStatus {
+      var printer = RecordPrinter<UserCreatedRecord>(output.format, to: .standardOutput(on: connection.loop))
+      var ids = try UserIDs(ids, on: connection.loop)
+      while let id = try await ids.next() {
+        let response = try await connection.unary(
+          UserService.Methods.createUser,
+          CreateUserRequest(
+            userID: id, allowExisting: allowExisting, requestID: change.requestID, validateOnly: change.validateOnly))
+        try await printer.print([UserCreatedRecord(response, userID: id)])
+      }
+      try await printer.finish()
+      return .success
+    }
+  }
+
+  struct Get: ClientCommand {
+    static let configuration = CommandConfiguration(abstract: "Show users.")
+
+    @Argument(help: "Positive numbers; - reads them from standard input, one a line.")
+    var ids: [String]
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connectionOptions: ConnectionOptions
+
+    func validate() throws { try UserIDs.check(ids) }
+
+    func run(on connection: Connection) async throws -> ExitStatus {
+      var printer = RecordPrinter<UserRecord>(output.format, to: .standardOutput(on: connection.loop))
+      var ids = try UserIDs(ids, on: connection.loop)
+      while let id = try await ids.next() {
+        let response = try await connection.unary(UserService.Methods.getUser, GetUserRequest(userID: id))
+        try await printer.print([UserRecord(response.user ?? User(id: id))])
+      }
+      try await printer.finish()
+      return .success
+    }
+  }
+
+  struct Segments: ClientCommand {
+    static let configuration = CommandConfiguration(abstract: "List the segments of users.")
+    /// The most that one call answers.
+    private static let batch = 1000
+
+    @Argument(help: "Positive numbers; - reads them from standard input, one a line.")
+    var ids: [String]
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connectionOptions: ConnectionOptions
+
+    func validate() throws { try UserIDs.check(ids) }
+
+    func run(on connection: Connection) async throws -> ExitStatus {
+      var printer = RecordPrinter<MembershipRecord>(output.format, to: .standardOutput(on: connection.loop))
+      var ids = try UserIDs(ids, on: connection.loop)
+      while true {
+        let batch = try await ids.next(Self.batch)
+        guard !batch.isEmpty else { break }
+        for user in try await segments(of: batch, connection) { try await printer.print(Self.records(user)) }
+      }
+      try await printer.finish()
+      return .success
+    }
+
+    private func segments(of ids: [Int64], _ connection: Connection) async throws -> [UserSegments] {
+      guard ids.count == 1 else {
+        let request = BatchGetUserSegmentsRequest(userIDs: ids, view: .full)
+        return try await connection.unary(MembershipService.Methods.batchGetUserSegments, request).users
+      }
+      let request = GetUserSegmentsRequest(userID: ids[0], view: .full)
+      let user = try await connection.unary(MembershipService.Methods.getUserSegments, request)
+      return [UserSegments(userID: ids[0], segments: user.segments, memberships: user.memberships)]
+    }
+
+    private static func records(_ user: UserSegments) -> [MembershipRecord] {
+      user.memberships.map { MembershipRecord($0, userID: user.userID) }
+    }
+  }
+
+  struct Update: ClientCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Assign and remove segments of a user, all of them or none.",
+      discussion: "segctl user update 42 --assign BETA --assign SALE=7d --remove TRIAL")
+
+    @Argument(help: "A positive number.")
+    var id: Int64
+    @Option(
+      help: ArgumentHelp(
+        "Assign this segment; EXPIRY is an instant or a duration such as 30m, 12h, 7d. Repeatable.",
+        valueName: "segment[=expiry]"),
+      transform: { try AssignmentArgument($0) })
+    var assign: [AssignmentArgument] = []
+    @Option(help: ArgumentHelp("Remove this segment. Repeatable.", valueName: "segment"))
+    var remove: [SegmentArgument] = []
+    @Option(help: "What to do when a segment to assign is there already.")
+    var ifPresent = IfPresent.fail
+    @Option(help: "What to do when a segment to remove is not there.")
+    var ifMissing = IfMissing.fail
+    @Flag(help: "Make the user known if it is not.")
+    var createUser = false
+    @OptionGroup var change: ChangeOptions
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connectionOptions: ConnectionOptions
+
+    func validate() throws {
+      guard !assign.isEmpty || !remove.isEmpty else { throw ValidationError("Nothing to --assign or --remove.") }
+    }
+
+    func run(on connection: Connection) async throws -> ExitStatus {
+      let response = try await connection.unary(
+        MembershipService.Methods.updateUserSegments,
+        UpdateUserSegmentsRequest(
+          userID: id, assign: assign.map(\.assignment), remove: remove.map(\.selector), presentPolicy: ifPresent.policy,
+          missingPolicy: ifMissing.policy, createUser: createUser, requestID: change.requestID,
+          validateOnly: change.validateOnly))
+      let outcomes = response.outcomes.map(OutcomeRecord.init)
+      let document = UpdateDocument(
+        userId: id, userCreated: response.userCreated, outcomes: outcomes,
+        auditToken: response.auditToken.isEmpty ? nil : response.auditToken)
+      try await output.format.print(one: document, rows: outcomes, to: .standardOutput(on: connection.loop))
+      return .success
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import Contract
+import Proto
+
+/// Records as JSON lines. The log is long, so the bytes are written directly, with the rules of `JSONText`: names in
+/// snake_case and sorted, fields without a value left out.
+struct AuditJSONLines {
+  private static let hex = Array("0123456789abcdef".utf8)
+  private var stamp = StampFormatter()
+
+  mutating func append(_ record: AuditRecord, to buffer: inout [UInt8]) {
+    buffer.append(contentsOf: "{\"action\":\"".utf8)
+    buffer.append(contentsOf: record.action.name.utf8)
+    if !record.actor.isEmpty { Self.append(record.actor, as: "\",\"actor\":\"", to: &buffer) }
+    buffer.append(contentsOf: "\",\"cause\":\"".utf8)
+    buffer.append(contentsOf: record.cause.name.utf8)
+    append(record.effectiveTime, as: "\",\"effective_time\":\"", to: &buffer)
+    append(record.expiresAt, as: "\",\"expires_at\":\"", to: &buffer)
+    append(record.recordTime, as: "\",\"record_time\":\"", to: &buffer)
+    if !record.requestID.isEmpty { Self.append(record.requestID, as: "\",\"request_id\":\"", to: &buffer) }
+    buffer.append(contentsOf: "\",\"segment_id\":".utf8)
+    buffer.append(contentsOf: String(record.segmentID).utf8)
+    Self.append(record.segmentSlug, as: ",\"segment_slug\":\"", to: &buffer)
+    buffer.append(contentsOf: "\",\"sequence\":".utf8)
+    buffer.append(contentsOf: String(record.sequence).utf8)
+    buffer.append(contentsOf: ",\"user_id\":".utf8)
+    buffer.append(contentsOf: String(record.userID).utf8)
+    buffer.append(contentsOf: "}\n".utf8)
+  }
+
+  private mutating func append(_ time: ProtoTimestamp?, as name: StaticString, to buffer: inout [UInt8]) {
+    guard let time else { return }
+    name.withUTF8Buffer { buffer.append(contentsOf: $0) }
+    stamp.append(time, to: &buffer)
+  }
+
+  /// The text without the quote that ends it (RFC 8259, "Strings").
+  private static func append(_ text: String, as name: StaticString, to buffer: inout [UInt8]) {
+    name.withUTF8Buffer { buffer.append(contentsOf: $0) }
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+        buffer.append(UInt8(ascii: "\\"))
+        buffer.append(byte)
+      case 0..<0x20:
+        buffer.append(contentsOf: "\\u00".utf8)
+        buffer.append(hex[Int(byte >> 4)])
+        buffer.append(hex[Int(byte & 15)])
+      default:
+        buffer.append(byte)
+      }
+    }
+  }
+}

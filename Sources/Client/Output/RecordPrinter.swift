@@ -1,0 +1,77 @@
+/// Prints records of one type as they arrive; a table waits for all of them.
+struct RecordPrinter<Row: Record>: ~Copyable {
+  private let format: OutputFormat
+  private let output: OutputFile
+  private var rows: [Row] = []
+  private var isFirst = true
+
+  init(_ format: OutputFormat, to output: OutputFile) {
+    self.format = format
+    self.output = output
+  }
+
+  /// - Throws: `Failure`
+  mutating func print(_ new: [Row]) async throws {
+    var buffer: [UInt8] = []
+    switch format {
+    case .table:
+      rows += new
+    case .csv:
+      if isFirst { CSVWriter.append(Row.columns.map(\.name), to: &buffer) }
+      for row in new { CSVWriter.append(row.cells, to: &buffer) }
+      isFirst = false
+    case .jsonl:
+      for row in new { buffer += try JSONText.compact(row) + "\n".utf8 }
+    case .json:
+      for row in new {
+        buffer += (isFirst ? "[\n  " : ",\n  ").utf8
+        buffer += try JSONText.compact(row)
+        isFirst = false
+      }
+    }
+    try await output.write(buffer)
+  }
+
+  /// Prints what has waited and waits until all is written.
+  /// - Throws: `Failure`
+  consuming func finish() async throws {
+    var buffer: [UInt8] = []
+    switch format {
+    case .table:
+      var table = TablePrinter(Row.columns)
+      table.append(rows.map(\.cells), to: &buffer)
+    case .csv where isFirst: CSVWriter.append(Row.columns.map(\.name), to: &buffer)
+    case .json: buffer += (isFirst ? "[]\n" : "\n]\n").utf8
+    case .csv, .jsonl: break
+    }
+    try await output.write(buffer)
+    try await output.finish()
+  }
+}
+
+extension OutputFormat {
+  /// Prints some records.
+  /// - Throws: `Failure`
+  func print<Row: Record>(_ rows: [Row], to output: OutputFile) async throws {
+    var printer = RecordPrinter<Row>(self, to: output)
+    try await printer.print(rows)
+    try await printer.finish()
+  }
+
+  /// Prints the one thing that a command answers: as JSON it is an object.
+  /// - Throws: `Failure`
+  func print(one row: some Record, to output: OutputFile) async throws {
+    try await print(one: row, rows: [row], to: output)
+  }
+
+  /// The same, where tables and CSV have rows of their own.
+  /// - Throws: `Failure`
+  func print<Row: Record>(one document: some Encodable, rows: [Row], to output: OutputFile) async throws {
+    switch self {
+    case .table, .csv: return try await print(rows, to: output)
+    case .json: try await output.write(try JSONText.pretty(document) + "\n".utf8)
+    case .jsonl: try await output.write(try JSONText.compact(document) + "\n".utf8)
+    }
+    try await output.finish()
+  }
+}

@@ -1,0 +1,52 @@
+import Contract
+import EventLoop
+import GRPC
+import Proto
+
+/// The server as the commands see it. Confined to its loop.
+struct Connection: Sendable {
+  /// What a unary call may take unless told otherwise.
+  static let unaryTimeout = Duration.seconds(30)
+
+  let loop: EventLoop
+  private let channel: Channel
+  private let metadata: Metadata
+  private let timeout: Duration?
+  /// Of the whole command; nil when no timeout was asked for.
+  private let deadline: ContinuousClock.Instant?
+
+  init(_ settings: Settings, on loop: EventLoop) {
+    self.loop = loop
+    var configuration = ClientConfiguration()
+    configuration.userAgent = "segctl/\(Version.current)"
+    configuration.connectTimeout = min(configuration.connectTimeout, settings.timeout ?? configuration.connectTimeout)
+    channel = Channel(to: settings.address, on: loop, configuration: configuration)
+    metadata = Metadata(["x-segmentd-actor": settings.actor])
+    timeout = settings.timeout
+    deadline = settings.timeout.map { ContinuousClock.now + $0 }
+  }
+
+  /// One request, one response, within the timeout or 30 seconds.
+  /// - Throws: `RPCError`
+  func unary<Request, Response>(
+    _ method: ProtoMethod<Request, Response>, _ request: Request
+  ) async throws -> Response {
+    try await channel.unary(method.descriptor, request, options: options(timeout ?? Self.unaryTimeout))
+  }
+
+  /// Begins a call that may take as long as it needs, unless a timeout was asked for: that counts from the command's start.
+  /// - Throws: `RPCError`
+  func stream<Request, Response>(
+    _ method: ProtoMethod<Request, Response>
+  ) async throws -> ClientCall<Request, Response> {
+    try await channel.call(method.descriptor, options: options(deadline.map { $0 - .now }))
+  }
+
+  func close() {
+    channel.close()
+  }
+
+  private func options(_ timeout: Duration?) -> CallOptions {
+    CallOptions(timeout: timeout, metadata: metadata)
+  }
+}

@@ -1,0 +1,73 @@
+import Configuration
+import EventLoop
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// Where the server is and how it is talked to: from flags, then the environment, then `.env`, then defaults.
+struct Settings: Sendable {
+  static let defaultAddress = Endpoint(host: "127.0.0.1", port: 7700)
+
+  let address: Endpoint
+  /// nil when none was asked for.
+  let timeout: Duration?
+  let actor: String
+
+  /// - Parameter environment: The process's own when nil.
+  /// - Throws: `Failure` with 78 for a value that cannot be used.
+  init(
+    _ options: ConnectionOptions, environment: [String: String]? = nil, file: String = ".env"
+  ) async throws {
+    let sources = try await Sources(environment: environment, file: file)
+    address = try options.address ?? sources.value("SEGCTL_ADDRESS") { try Endpoint($0) } ?? Self.defaultAddress
+    timeout = try options.timeout ?? sources.value("SEGCTL_TIMEOUT") { try Span.timeout($0) }
+    actor = try options.actor ?? sources.value("SEGCTL_ACTOR") { try Actor.check($0) } ?? Actor.current
+  }
+
+  private struct Sources {
+    private let places: [(name: String, provider: EnvironmentVariablesProvider)]
+
+    init(environment: [String: String]?, file: String) async throws {
+      let process =
+        environment.map { EnvironmentVariablesProvider(environmentVariables: $0) } ?? EnvironmentVariablesProvider()
+      do {
+        let provider = try await EnvironmentVariablesProvider(environmentFilePath: .init(file), allowMissing: true)
+        places = [("the environment", process), (file, provider)]
+      } catch {
+        throw Failure(.configuration, "cannot read the settings in \(file): \(error)")
+      }
+    }
+
+    /// An empty variable counts as one that is not there.
+    func value<Value>(_ name: String, _ read: (String) throws -> Value) throws -> Value? {
+      for (place, provider) in places {
+        guard let text = try? provider.environmentValue(forName: name), !text.isEmpty else { continue }
+        do { return try read(text) } catch { throw Failure(.configuration, "\(name) in \(place): \(error)") }
+      }
+      return nil
+    }
+  }
+}
+
+/// Who the server is told that the caller is.
+enum Actor {
+  struct Malformed: Error, CustomStringConvertible {
+    let description = "an actor is 1 to 128 printable ASCII characters"
+  }
+
+  static func check(_ text: String) throws(Malformed) -> String {
+    guard (1...128).contains(text.utf8.count), text.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) else {
+      throw Malformed()
+    }
+    return text
+  }
+
+  /// The user of the operating system.
+  static var current: String {
+    let name = getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name) }
+    return name.flatMap { try? check($0) } ?? "uid-\(geteuid())"
+  }
+}

@@ -1,0 +1,44 @@
+import Contract
+import GRPC
+import Proto
+import Testing
+
+@testable import Client
+
+@Suite struct FailureTests {
+  @Test(
+    "each class of status has its exit code",
+    arguments: [
+      (.ok, 0), (.cancelled, 130), (.unknown, 70), (.invalidArgument, 6), (.deadlineExceeded, 8),
+      (.notFound, 4),
+      (.alreadyExists, 5), (.permissionDenied, 77), (.resourceExhausted, 75), (.failedPrecondition, 7), (.aborted, 75),
+      (.outOfRange, 6), (.unimplemented, 70), (.internalError, 70), (.unavailable, 69), (.dataLoss, 70),
+      (.unauthenticated, 77), (StatusCode(rawValue: 99), 70),
+    ] as [(StatusCode, Int32)])
+  func codes(_ code: StatusCode, exit: Int32) {
+    #expect(ExitStatus(code).rawValue == exit)
+  }
+
+  @Test("no two classes share an exit code")
+  func unique() {
+    #expect(Set(ExitStatus.allCases.map(\.rawValue)).count == ExitStatus.allCases.count)
+  }
+
+  @Test("a status is one line, and its details follow")
+  func details() {
+    let plain = Failure.describe(RPCError(.notFound, "segment 'X' does not exist"))
+    #expect(plain.status == .notFound)
+    #expect(plain.lines == ["NOT_FOUND: segment 'X' does not exist"])
+    let one = RPCError(violations: [.init(field: "slug", description: "is empty")])
+    #expect(Failure.describe(one).lines == ["INVALID_ARGUMENT: slug is empty"])
+    let two = RPCError(violations: [
+      .init(field: "slug", description: "is empty"), .init(field: "outreach", description: "is above 1"),
+    ])
+    #expect(Failure.describe(two).lines == ["INVALID_ARGUMENT: slug is empty", "  outreach: is above 1"])
+  }
+
+  @Test("a message of the server cannot move the cursor")
+  func escapes() {
+    #expect(Failure.describe(RPCError(.unknown, "a\u{1b}[2J\nb")).lines == ["UNKNOWN: a\\u{1b}[2J\\u{a}b"])
+  }
+}

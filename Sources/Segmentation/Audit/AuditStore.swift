@@ -8,6 +8,11 @@ package struct AuditBound: Sendable {
   /// Whether every change that was acknowledged before the reading began lies before the end. False only when a transaction
   /// ran for longer than the reading waits.
   package let isComplete: Bool
+
+  /// The same, but not beyond `position`.
+  package func ending(at position: AuditPosition) -> AuditBound {
+    AuditBound(identity: identity, end: min(end, position), isComplete: isComplete)
+  }
 }
 
 /// Reads the audit log in its one total order. One per loop, confined to it. All methods throw `SegmentationError`.

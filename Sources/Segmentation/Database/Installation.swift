@@ -44,6 +44,12 @@ package final class Installation: @unchecked Sendable {
     return try await refreshedIdentity(deadline: deadline)
   }
 
+  /// Asks the database for a sign of life.
+  /// - Throws: `SegmentationError`.
+  package func check(deadline: ContinuousClock.Instant?) async throws(SegmentationError) {
+    _ = try await refreshedIdentity(deadline: deadline)
+  }
+
   /// The identity as it is now: an operator may have put another database behind the same address.
   func refreshedIdentity(deadline: ContinuousClock.Instant?) async throws(SegmentationError) -> DatabaseIdentity {
     let identity = try await translating {

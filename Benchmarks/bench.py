@@ -1,0 +1,367 @@
+"""Measures segmentd beside what one would use instead, in one run on one machine, and writes docs/benchmarks.md.
+
+Started by `make bench`. Everything stays on loopback, every load is bounded, and only processes started here are ended.
+Environment: SECONDS (2) aimed length of one run, REPEATS (3), USERS (1000000), RECORDS (2000000), PEERS_OUT (where the
+peers' setup.sh put its builds; without them segmentd is measured beside pgbench and psql only).
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BIN = pathlib.Path(os.environ.get("SEGMENTD_BIN", ROOT / ".build" / "release"))
+WORK = ROOT / ".bench"
+PEERS_OUT = pathlib.Path(os.environ.get("PEERS_OUT", pathlib.Path(tempfile.gettempdir()) / "peers"))
+AIM = float(os.environ.get("SECONDS", "2"))
+REPEATS = int(os.environ.get("REPEATS", "3"))
+USERS = int(os.environ.get("USERS", "1000000"))
+RECORDS = int(os.environ.get("RECORDS", "2000000"))
+SHAPES = [(1, 1), (1, 100), (10, 10), (100, 10)]
+TICK = os.sysconf("SC_CLK_TCK")
+STATIC_PATH = "/bench.v1.Segments/GetUserSegments"
+QUERY_PATH = "/segmentation.v1.MembershipService/GetUserSegments"
+PLAIN_QUERY = (
+    "SELECT segment_id FROM segmentd.memberships WHERE user_id = :u AND (expires_at IS NULL OR expires_at > now());"
+)
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+# --- processes ---------------------------------------------------------------------------------------------------
+
+
+class Server:
+    """A process that we started, ended with the block."""
+
+    def __init__(self, command, env=None, wait_for=None, port=None):
+        self.log = tempfile.TemporaryFile(mode="w+")
+        self.process = subprocess.Popen(
+            [str(c) for c in command], stdout=self.log, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}
+        )
+        self.pid = self.process.pid
+        deadline = time.monotonic() + 120
+        self.address = f"127.0.0.1:{port}" if port else None
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                sys.exit(f"{command} ended:\n{self.text()}")
+            if wait_for and (found := re.search(wait_for, self.text())):
+                self.address = found[1]
+                return
+            if port and subprocess.run(
+                ["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}"], stderr=subprocess.DEVNULL
+            ).returncode == 0:
+                return
+            time.sleep(0.05)
+        self.stop()
+        sys.exit(f"{command} did not start:\n{self.text()}")
+
+    def text(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def segmentd():
+    return Server(
+        [BIN / "segmentd", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", WORK / "data"],
+        wait_for=r"listening on (\S+)",
+    )
+
+
+def cpu(pid):
+    """User and system seconds of a process, all its threads."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def backend_cpu(postmaster):
+    total = 0.0
+    for child in pathlib.Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split():
+        try:
+            total += int(pathlib.Path(f"/proc/{child}/schedstat").read_text().split()[0]) / 1e9
+        except (OSError, ValueError):
+            pass
+    return total
+
+
+def peak_memory(pid):
+    return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+
+
+def reset_peak_memory(pid):
+    try:
+        pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+    except OSError:
+        pass
+
+
+# --- unary calls -------------------------------------------------------------------------------------------------
+
+
+def request_body(user):
+    """A gRPC message with `user` in field 1."""
+    value = b""
+    while True:
+        value += bytes([user & 127 | (128 if user > 127 else 0)])
+        user >>= 7
+        if not user:
+            break
+    message = b"\x08" + value
+    path = WORK / "body.bin"
+    path.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
+    return path
+
+
+def h2load(address, path, body, shape, count):
+    connections, streams = shape
+    command = ["h2load", "-n", count, "-c", connections, "-m", streams, "-t", 1, "-d", body]
+    command += ["-H", "content-type: application/grpc", "-H", "te: trailers", f"http://{address}{path}"]
+    out = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=120).stdout
+    rate = re.search(r"finished in [\d.]+\w+, ([\d.]+) req/s", out)
+    done = re.search(r"(\d+) succeeded, (\d+) failed", out)
+    if not rate or int(done[1]) != count:
+        sys.exit(f"h2load {address}{path}: {out}")
+    return float(rate[1])
+
+
+def unary(label, server, path, body, postmaster=None):
+    """One row for each shape: calls/s, server and PostgreSQL microseconds a call, peak memory."""
+    rows = []
+    for shape in SHAPES:
+        least = 10 * shape[0] * shape[1]
+        reset_peak_memory(server.pid)
+        rate = h2load(server.address, path, body, shape, max(500, least))
+        rate = h2load(server.address, path, body, shape, max(least, int(rate / 2)))
+        count = max(least, int(rate * AIM))
+        samples = []
+        for _ in range(REPEATS):
+            before, before_pg = cpu(server.pid), backend_cpu(postmaster) if postmaster else 0
+            rate = h2load(server.address, path, body, shape, count)
+            used = (cpu(server.pid) - before) * 1e6 / count
+            used_pg = (backend_cpu(postmaster) - before_pg) * 1e6 / count if postmaster else 0
+            samples.append((rate, used, used_pg))
+        rate, used, used_pg = (statistics.median(column) for column in zip(*samples))
+        rows.append((label, f"{shape[0]} x {shape[1]}", rate, used, used_pg, peak_memory(server.pid)))
+        say(f"  {label:28s} {shape[0]:>3} x {shape[1]:<3} {rate:>9,.0f} calls/s {used:6.1f} us server {used_pg:6.1f} us pg")
+    return rows
+
+
+def static_calls(body):
+    say("Unary calls with a static answer")
+    rows = []
+    with Server([BIN / "static-server", "127.0.0.1:0"], wait_for=r"listening on (\S+)") as server:
+        rows += unary("segmentd's runtime, 1 loop", server, STATIC_PATH, body)
+    if peer("go-grpc"):
+        with Server([peer("go-grpc"), "-addr", "127.0.0.1:7791", "-mode", "static"], port=7791) as server:
+            rows += unary("grpc-go", server, STATIC_PATH, body)
+    if peer("floor"):
+        with Server([peer("floor"), 7792, 1], port=7792) as server:
+            rows += unary("C floor (nghttp2 + epoll)", server, STATIC_PATH, body)
+    return rows
+
+
+def peer(name):
+    path = PEERS_OUT / "bin" / name
+    return path if path.exists() else None
+
+
+# --- PostgreSQL --------------------------------------------------------------------------------------------------
+
+
+class Database:
+    """The private PostgreSQL of the segmentd that is measured."""
+
+    def __init__(self):
+        self.socket = (WORK / "data" / "postgres" / "socket").resolve()
+        self.port = next(self.socket.glob(".s.PGSQL.*[0-9]")).name.rsplit(".", 1)[1]
+        self.env = {"PGHOST": str(self.socket), "PGPORT": self.port, "PGUSER": "segmentd", "PGDATABASE": "segmentd"}
+        data = self.socket.parent / "data" / "postmaster.pid"
+        self.postmaster = int(data.read_text().split("\n")[0])
+
+    def psql(self, sql):
+        done = subprocess.run(
+            ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", sql], env={**os.environ, **self.env}, capture_output=True, text=True
+        )
+        if done.returncode:
+            sys.exit(f"psql: {done.stderr}")
+        return done.stdout.strip()
+
+    def load(self):
+        """The data of the peers' load.sql, in their tables and in ours, and an audit log."""
+        if self.psql("SELECT to_regclass('public.loaded') IS NOT NULL") == "t":
+            return
+        say(f"Loading {USERS:,} users with 5 memberships each, and {RECORDS:,} audit records")
+        self.psql(
+            f"""
+            CREATE TABLE public.segments(id bigint PRIMARY KEY, slug text NOT NULL UNIQUE);
+            CREATE TABLE public.memberships(user_id bigint NOT NULL, segment_id bigint NOT NULL, expires_at timestamptz);
+            INSERT INTO public.segments SELECT i, 'BENCH_SEGMENT_' || i FROM generate_series(1, 1000) i;
+            INSERT INTO public.memberships
+              SELECT u, ((u * 7919 + k * 197) % 1000) + 1, CASE WHEN k = 0 THEN now() + interval '10 years' END
+              FROM generate_series(1::bigint, {USERS}::bigint) u, generate_series(0, 4) k;
+            ALTER TABLE public.memberships ADD PRIMARY KEY (user_id, segment_id);
+            INSERT INTO segmentd.users (user_id) SELECT generate_series(1, {USERS});
+            INSERT INTO segmentd.segments (id, slug) SELECT id, slug FROM public.segments;
+            INSERT INTO segmentd.memberships (user_id, segment_id, expires_at, assigned_at, cause)
+              SELECT user_id, segment_id, expires_at, now(), 2 FROM public.memberships;
+            INSERT INTO segmentd.audit (xid, user_id, segment_id, effective_at, action, cause, segment_slug, actor)
+              SELECT pg_current_xact_id(), user_id, segment_id, statement_timestamp(), 1, 2, 'BENCH_SEGMENT_' || segment_id, 'bench'
+              FROM public.memberships LIMIT {RECORDS};
+            DO $$ BEGIN
+              EXECUTE format('ALTER DATABASE %I SET random_page_cost = 1.1', current_database());
+            END $$;
+            CREATE TABLE public.loaded();
+            """
+        )
+        self.psql("VACUUM ANALYZE")
+        self.psql("CHECKPOINT")
+
+
+def queries(server, database, body):
+    say("GetUserSegments on PostgreSQL")
+    rows = unary("segmentd", server, QUERY_PATH, body, database.postmaster)
+    if peer("go-grpc"):
+        with Server([peer("go-grpc"), "-addr", "127.0.0.1:7793", "-mode", "pg"], env=database.env, port=7793) as go:
+            rows += unary("grpc-go + pgx", go, STATIC_PATH, body, database.postmaster)
+    return rows
+
+
+def pgbench(database):
+    script = WORK / "plain.sql"
+    script.write_text(f"\\set u 42\n{PLAIN_QUERY}\n")
+    rows = []
+    for clients in (1, 8, 32):
+        out = subprocess.run(
+            ["pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-T", str(max(2, int(AIM * 2))), "-f", script],
+            env={**os.environ, **database.env}, capture_output=True, text=True,
+        ).stdout
+        rate = float(re.search(r"tps = ([\d.]+)", out)[1])
+        rows.append((clients, rate))
+        say(f"  pgbench -M prepared          {clients:>3} clients {rate:>9,.0f} queries/s")
+    return rows
+
+
+def exports(server, database):
+    say("Audit export")
+    rows = []
+    count = int(database.psql("SELECT count(*) FROM segmentd.audit"))
+    for label, command, env in [
+        (
+            "psql \\copy",
+            ["psql", "-Xq", "-c", "\\copy (SELECT user_id, segment_slug, action, effective_at FROM segmentd.audit "
+             f"ORDER BY era, xid, sequence) TO '{WORK}/psql.csv' CSV HEADER"],
+            database.env,
+        ),
+        (
+            "segctl audit stream",
+            [BIN / "segctl", "--address", server.address, "audit", "stream", "-o", "csv", "--output", WORK / "audit.csv"],
+            {},
+        ),
+    ]:
+        samples = []
+        for _ in range(REPEATS):
+            reset_peak_memory(server.pid)
+            before = cpu(server.pid)
+            started = time.monotonic()
+            done = subprocess.run([str(c) for c in command], env={**os.environ, **env}, capture_output=True, text=True)
+            if done.returncode:
+                sys.exit(f"{label}: {done.stderr}")
+            samples.append((count / (time.monotonic() - started), (cpu(server.pid) - before) * 1e6 / count))
+        rate, used = (statistics.median(column) for column in zip(*samples))
+        memory = peak_memory(server.pid) if label.startswith("segctl") else 0
+        rows.append((label, count, rate, used if memory else 0, memory))
+        say(f"  {label:28s} {rate:>11,.0f} records/s, server {used:.2f} us/record, peak {memory:.0f} MiB")
+    lines = sum(1 for _ in open(WORK / "audit.csv")) - 1
+    if lines != count:
+        sys.exit(f"the export has {lines} records, the log has {count}")
+    return rows
+
+
+# --- the page ----------------------------------------------------------------------------------------------------
+
+
+def unary_table(rows):
+    text = "| server | connections x streams | calls/s | server us/call | PostgreSQL us/call | peak RSS MiB |\n|---|---|---|---|---|---|\n"
+    for label, shape, rate, used, used_pg, memory in rows:
+        text += f"| {label} | {shape} | {rate:,.0f} | {used:.1f} | {f'{used_pg:.1f}' if used_pg else '-'} | {memory:.0f} |\n"
+    return text
+
+
+def machine():
+    model = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    postgres = subprocess.run(["psql", "--version"], capture_output=True, text=True).stdout.split()[2]
+    swift = subprocess.run(["swift", "--version"], capture_output=True, text=True).stdout.split("\n")[0]
+    return f"{os.cpu_count()} cores ({model[1] if model else 'unknown'}), {swift}, PostgreSQL {postgres}"
+
+
+def main():
+    for tool in ("h2load", "psql", "pgbench"):
+        if not shutil.which(tool):
+            sys.exit(f"{tool} is missing: run scripts/setup bench")
+    WORK.mkdir(mode=0o755, exist_ok=True)
+    body = request_body(42)
+    static = static_calls(body)
+    with segmentd() as server:
+        database = Database()
+        database.load()
+        answered = queries(server, database, body)
+        limits = pgbench(database)
+        exported = exports(server, database)
+    peers = "beside grpc-go + pgx and the C floor" if peer("go-grpc") else (
+        "the other servers were not at hand: set PEERS_OUT to their builds to have them measured in the same run")
+    pgbench_rows = "".join(f"| {clients} | {rate:,.0f} |\n" for clients, rate in limits)
+    export_rows = "".join(
+        f"| {label} | {count:,} | {rate:,.0f} | {f'{used:.2f}' if memory else '-'} | {f'{memory:.0f}' if memory else '-'} |\n"
+        for label, count, rate, used, memory in exported)
+    (ROOT / "docs" / "benchmarks.md").write_text(f"""# Benchmarks
+
+Written by `make bench` ({peers}); {time.strftime('%Y-%m-%d')}; {machine()}; load and server share the machine. Medians of
+{REPEATS} runs of about {AIM:g} s after two that warm up. CPU is user and system time of the whole server process by calls.
+
+## A unary call, static answer
+
+h2load, one message of five strings: `h2load -c CONNECTIONS -m STREAMS -d body.bin -H 'content-type: application/grpc' URL`.
+
+{unary_table(static)}
+## GetUserSegments on PostgreSQL
+
+{USERS:,} users with 5 memberships each, the same user each time, random_page_cost 1.1. segmentd reads
+`segmentd.memberships` and knows the slugs; grpc-go + pgx (8 connections) runs the join that one would write.
+
+{unary_table(answered)}
+The query alone, `pgbench -M prepared -j 1`:
+
+| clients | queries/s |
+|---|---|
+{pgbench_rows}
+## Audit export
+
+The whole log as CSV into a file.
+
+| | records | records/s | server us/record | server peak RSS MiB |
+|---|---|---|---|---|
+{export_rows}""")
+    say("Wrote docs/benchmarks.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+import GRPC
+import Postgres
+import Proto
+import Segmentation
+
+/// Which records a StreamAudit request means.
+struct AuditRange: Sendable {
+  /// How many records are read at once.
+  private static let chunk = 4096
+
+  let bound: AuditBound
+  let start: Segmentation.AuditPosition
+  let filter: AuditFilter
+  private let limit: Int64
+
+  /// Fixes the end of the log for this call.
+  /// - Throws: `SegmentationError.invalid` for a request that means nothing, RPCError UNIMPLEMENTED for what is not there yet.
+  init(_ request: StreamAuditRequest, _ audit: AuditStore, _ call: ServerCall) async throws {
+    if request.follow { throw RPCError(.unimplemented, "follow is not supported yet") }
+    if !request.consumer.isEmpty { throw RPCError(.unimplemented, "named consumers are not supported yet") }
+    guard request.limit >= 0 else { throw SegmentationError.invalid(field: "limit", reason: "must not be negative") }
+    limit = request.limit == 0 ? .max : request.limit
+    var filter = try await Self.filter(request, audit, call)
+    var bound = try await audit.bound(deadline: call.deadline)
+    switch request.start {
+    case nil, .startPosition(.unspecified), .startPosition(.beginning): start = .beginning
+    case .startPosition(.now): start = bound.end
+    case .startPosition: throw SegmentationError.invalid(field: "start_position", reason: "is unknown")
+    case .startToken(let text):
+      start = try AuditToken(text, field: "start_token").position(in: bound.identity, field: "start_token")
+    case .startTime(let time):
+      start = .beginning
+      filter.from = try Timestamp(time, field: "start_time")
+    }
+    switch request.end {
+    case nil: break
+    case .endTime(let time): filter.until = try Timestamp(time, field: "end_time")
+    case .endToken(let text):
+      let end = try AuditToken(text, field: "end_token").position(in: bound.identity, field: "end_token")
+      bound = bound.ending(at: end)
+    }
+    self.filter = filter
+    self.bound = bound
+  }
+
+  /// How many records to read next when so many have been sent.
+  func chunkSize(sent: Int64) -> Int {
+    Int(min(Int64(Self.chunk), max(0, limit - sent)))
+  }
+
+  private static func filter(
+    _ request: StreamAuditRequest, _ audit: AuditStore, _ call: ServerCall
+  ) async throws -> AuditFilter {
+    var filter = AuditFilter()
+    if !request.userIDs.isEmpty {
+      filter.users = Set(try request.userIDs.enumerated().map { try UserID($1, field: "user_ids[\($0)]") })
+    }
+    if !request.segments.isEmpty {
+      let references = try request.segments.enumerated().map { try SegmentReference($1, field: "segments[\($0)]") }
+      filter.segments = try await audit.segments(named: references, deadline: call.deadline)
+    }
+    if !request.actions.isEmpty {
+      filter.actions = Set(try request.actions.map { try Segmentation.AuditAction($0) })
+    }
+    if !request.causes.isEmpty { filter.causes = Set(try request.causes.map { try Segmentation.AuditCause($0) }) }
+    return filter
+  }
+}
+
+private typealias Timestamp = Postgres.Timestamp
+
+extension Segmentation.AuditAction {
+  fileprivate init(_ action: Proto.AuditAction) throws(SegmentationError) {
+    switch action {
+    case .assign: self = .assign
+    case .deprive: self = .deprive
+    case .renew: self = .renew
+    default: throw .invalid(field: "actions", reason: "has an unknown action")
+    }
+  }
+}
+
+extension Segmentation.AuditCause {
+  fileprivate init(_ cause: Proto.AuditCause) throws(SegmentationError) {
+    guard let known = Self(rawValue: Int16(truncatingIfNeeded: cause.rawValue)), cause != .unspecified else {
+      throw .invalid(field: "causes", reason: "has an unknown cause")
+    }
+    self = known
+  }
+}

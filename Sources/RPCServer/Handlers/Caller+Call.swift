@@ -1,0 +1,20 @@
+import GRPC
+import Segmentation
+
+extension ServerCall {
+  /// Who calls, as the caller says: there is no authentication yet.
+  private static let actorName = "x-segmentd-actor"
+
+  /// The caller as the domain knows it, for a call without an idempotency key.
+  var caller: Caller {
+    Caller(actor: metadata[Self.actorName] ?? "anonymous", deadline: deadline)
+  }
+
+  /// - Parameter requestID: The request's field, empty for none.
+  /// - Throws: `SegmentationError.invalid`.
+  func caller(requestID: String) throws -> Caller {
+    var caller = caller
+    caller.requestID = requestID.isEmpty ? nil : try RequestID(requestID)
+    return caller
+  }
+}

@@ -1,0 +1,115 @@
+import Postgres
+import Proto
+import Segmentation
+
+// The domain's values as messages, and messages as the domain's values. The domain's initialisers do all the validation; the
+// conversions only say which field a value stood in.
+
+extension SegmentReference {
+  /// - Parameter field: The field's path in the request.
+  /// - Throws: `SegmentationError.invalid` for a selector that is missing, empty or wrong.
+  init(_ selector: SegmentSelector?, field: String = "segment") throws(SegmentationError) {
+    switch selector?.segment {
+    case .slug(let text): self = .slug(try Slug(text, field: "\(field).slug"))
+    case .id(let number): self = .id(try SegmentID(number, field: "\(field).id"))
+    case nil: throw .invalid(field: field, reason: "must name a slug or an id")
+    }
+  }
+
+  var selector: SegmentSelector {
+    switch self {
+    case .slug(let slug): SegmentSelector(segment: .slug(slug.text))
+    case .id(let id): SegmentSelector(segment: .id(id.number))
+    }
+  }
+}
+
+extension Timestamp {
+  /// - Throws: `SegmentationError.invalid` outside of the years 1 to 9999.
+  init(_ time: ProtoTimestamp, field: String) throws(SegmentationError) {
+    do { self.init(microseconds: try time.microsecondsSinceEpoch()) } catch {
+      throw .invalid(field: field, reason: "is out of range")
+    }
+  }
+}
+
+extension ProtoTimestamp {
+  /// Every instant that the database has been given came through a message or its clock, and fits.
+  init(_ instant: Timestamp) {
+    self = (try? ProtoTimestamp(microsecondsSinceEpoch: instant.microseconds)) ?? ProtoTimestamp()
+  }
+}
+
+extension Proto.Segment {
+  init(_ segment: Segmentation.Segment) {
+    self.init(
+      id: segment.id.number, slug: segment.slug.text, description: segment.description.text,
+      outreach: segment.outreach.fraction, outreachPpm: segment.outreach.partsPerMillion,
+      createTime: ProtoTimestamp(segment.createdAt), updateTime: ProtoTimestamp(segment.updatedAt), etag: segment.etag,
+      memberCount: segment.memberCount ?? 0)
+  }
+}
+
+extension Proto.User {
+  init(_ user: Segmentation.User) {
+    self.init(id: user.id.number, createTime: ProtoTimestamp(user.createdAt))
+  }
+}
+
+extension Proto.Membership {
+  init(_ membership: Segmentation.Membership) {
+    self.init(
+      userID: membership.user.number, segmentID: membership.segment.number, segmentSlug: membership.slug.text,
+      assignTime: ProtoTimestamp(membership.assignedAt), expiresAt: membership.expiresAt.map { ProtoTimestamp($0) },
+      source: Proto.AuditCause(membership.source))
+  }
+}
+
+extension Expiry {
+  init(_ choice: Proto.SegmentAssignment.ExpiryChoice?, field: String) throws(SegmentationError) {
+    switch choice {
+    case nil: self = .never
+    case .expiresAt(let time): self = .at(try Timestamp(time, field: "\(field).expires_at"))
+    case .ttl(let duration):
+      do { self = .after(microseconds: try duration.microseconds()) } catch {
+        throw .invalid(field: "\(field).ttl", reason: "is out of range")
+      }
+    }
+  }
+}
+
+extension Segmentation.PresentPolicy {
+  init(_ policy: Proto.PresentPolicy, unspecified: Self, field: String) throws(SegmentationError) {
+    switch policy {
+    case .unspecified: self = unspecified
+    case .fail: self = .fail
+    case .keep: self = .keep
+    case .replaceExpiry: self = .replaceExpiry
+    default: throw .invalid(field: field, reason: "is unknown")
+    }
+  }
+}
+
+extension Segmentation.MissingPolicy {
+  init(_ policy: Proto.MissingPolicy, field: String) throws(SegmentationError) {
+    switch policy {
+    case .unspecified, .fail: self = .fail
+    case .ignore: self = .ignore
+    default: throw .invalid(field: field, reason: "is unknown")
+    }
+  }
+}
+
+extension Proto.MembershipOutcome {
+  init(_ outcome: Segmentation.MembershipOutcome) {
+    self =
+      switch outcome {
+      case .assigned: .assigned
+      case .renewed: .renewed
+      case .kept: .kept
+      case .removed: .removed
+      case .notPresent: .notPresent
+      case .segmentNotFound: .segmentNotFound
+      }
+  }
+}

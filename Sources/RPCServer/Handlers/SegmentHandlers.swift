@@ -1,0 +1,67 @@
+import Contract
+import GRPC
+import Proto
+import Segmentation
+
+/// `segmentation.v1.SegmentService` on one loop.
+struct SegmentHandlers: Sendable {
+  let segments: SegmentStore
+
+  func register(on router: Router) {
+    router.unary(SegmentService.Methods.createSegment.descriptor) { try await createSegment($0, $1) }
+    router.unary(SegmentService.Methods.getSegment.descriptor) { try await getSegment($0, $1) }
+    router.unary(SegmentService.Methods.listSegments.descriptor) { try await listSegments($0, $1) }
+    router.unary(SegmentService.Methods.deleteSegment.descriptor) { try await deleteSegment($0, $1) }
+  }
+
+  private func createSegment(
+    _ request: CreateSegmentRequest, _ call: ServerCall
+  ) async throws -> CreateSegmentResponse {
+    let created = try await segments.create(
+      Slug(request.slug), description: SegmentDescription(request.description), outreach: Outreach(request.outreach),
+      validateOnly: request.validateOnly, by: call.caller(requestID: request.requestID))
+    var response = CreateSegmentResponse(segment: Segment(created.segment))
+    if created.segment.outreach > .none, !request.validateOnly {
+      response.rollout = Rollout(
+        segmentID: created.segment.id.number, segmentSlug: created.segment.slug.text,
+        toPpm: created.segment.outreach.partsPerMillion, state: .done, assigned: created.enrolled)
+    }
+    return response
+  }
+
+  private func getSegment(_ request: GetSegmentRequest, _ call: ServerCall) async throws -> GetSegmentResponse {
+    let segment = try await segments.get(
+      SegmentReference(request.segment), counting: request.view.isFull(), by: call.caller)
+    return GetSegmentResponse(segment: Segment(segment))
+  }
+
+  private func listSegments(_ request: ListSegmentsRequest, _ call: ServerCall) async throws -> ListSegmentsResponse {
+    let page = try await segments.list(
+      prefix: request.slugPrefix, pageSize: PageSize(request.pageSize), pageToken: request.pageToken,
+      counting: request.view.isFull(), by: call.caller)
+    return ListSegmentsResponse(segments: page.segments.map { Segment($0) }, nextPageToken: page.next)
+  }
+
+  private func deleteSegment(
+    _ request: DeleteSegmentRequest, _ call: ServerCall
+  ) async throws -> DeleteSegmentResponse {
+    let segment = try await segments.delete(
+      SegmentReference(request.segment), etag: request.etag.isEmpty ? nil : request.etag,
+      allowMissing: request.allowMissing, validateOnly: request.validateOnly,
+      by: call.caller(requestID: request.requestID))
+    return DeleteSegmentResponse(segment: segment.map { Segment($0) })
+  }
+}
+
+private typealias Segment = Proto.Segment
+
+extension SegmentView {
+  /// - Throws: `SegmentationError.invalid` for a view that we do not know.
+  fileprivate func isFull() throws(SegmentationError) -> Bool {
+    switch self {
+    case .unspecified, .basic: return false
+    case .full: return true
+    default: throw .invalid(field: "view", reason: "is unknown")
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import Contract
+import GRPC
+import Logging
+import Proto
+import Segmentation
+
+/// The one place where the domain's errors become gRPC statuses with `google.rpc` details.
+struct StatusMapping: Sendable {
+  /// What `ErrorInfo` names as the source of its reasons.
+  private static let domain = "segmentation.v1"
+
+  let logger: Logger
+
+  /// Anything unknown is INTERNAL with the request id; the log has the rest.
+  func status(of error: any Error, in call: ServerCall) -> RPCError {
+    guard let error = error as? SegmentationError else { return unknown("\(error)", in: call) }
+    switch error {
+    case .internal(let text): return unknown(text, in: call)
+    case .unavailable, .notMigrated, .schemaMismatch:
+      logger.warning("\(error)", metadata: ["path": "\(call.path)", "request_id": "\(call.requestID)"])
+      return Self.status(of: error)
+    default: return Self.status(of: error)
+    }
+  }
+
+  private func unknown(_ text: String, in call: ServerCall) -> RPCError {
+    logger.error("\(text)", metadata: ["path": "\(call.path)", "request_id": "\(call.requestID)"])
+    return RPCError(.internalError, "internal error, request id \(call.requestID)")
+  }
+
+  static func status(of error: SegmentationError) -> RPCError {
+    let text = error.description
+    switch error {
+    case .invalid(let field, let reason):
+      return RPCError(violations: [.init(field: field, description: reason)])
+    case .segmentNotFound(let reference):
+      return RPCError(.notFound, text, with: resource("Segment", reference.description, reason: "SEGMENT_NOT_FOUND"))
+    case .segmentAlreadyExists(let slug):
+      return RPCError(.alreadyExists, text, with: resource("Segment", slug.text, reason: "SEGMENT_ALREADY_EXISTS"))
+    case .segmentChanged(let reference):
+      return RPCError(.aborted, text, with: resource("Segment", reference.description, reason: "ETAG_MISMATCH"))
+    case .userNotFound(let user):
+      return RPCError(.notFound, text, with: resource("User", "\(user)", reason: "USER_NOT_FOUND"))
+    case .userAlreadyExists(let user):
+      return RPCError(.alreadyExists, text, with: resource("User", "\(user)", reason: "USER_ALREADY_EXISTS"))
+    case .membershipAlreadyExists(let user, let segments):
+      let names = segments.map { "\(user)/\($0)" }
+      return RPCError(.alreadyExists, text, with: resources("Membership", names, reason: "MEMBERSHIP_ALREADY_EXISTS"))
+    case .membershipNotFound(let user, let segments):
+      let names = segments.map { "\(user)/\($0)" }
+      return RPCError(.notFound, text, with: resources("Membership", names, reason: "MEMBERSHIP_NOT_FOUND"))
+    case .requestIDReused:
+      return RPCError(violations: [.init(field: "request_id", description: "was used for another request")])
+    case .unavailable:
+      return RPCError(.unavailable, text, with: retry(after: .seconds(1)))
+    case .exhausted(let delay):
+      return RPCError(.resourceExhausted, text, with: retry(after: delay))
+    case .deadlineExceeded: return RPCError(.deadlineExceeded, text)
+    case .cancelled: return RPCError(.cancelled, text)
+    case .aborted: return RPCError(.aborted, text, with: retry(after: .milliseconds(100)))
+    case .notMigrated, .schemaMismatch: return RPCError(.failedPrecondition, text)
+    case .internal: return RPCError(.internalError, "internal error")
+    }
+  }
+
+  private static func resource(_ type: String, _ name: String, reason: String) -> [ProtoAny] {
+    resources(type, [name], reason: reason)
+  }
+
+  private static func resources(_ type: String, _ names: [String], reason: String) -> [ProtoAny] {
+    .packing(GoogleRPCErrorInfo(reason: reason, domain: domain, metadata: [:]))
+      + names.flatMap { [ProtoAny].packing(GoogleRPCResourceInfo(resourceType: type, resourceName: $0)) }
+  }
+
+  private static func retry(after delay: Duration) -> [ProtoAny] {
+    let (seconds, attoseconds) = delay.components
+    let nanos = Int32(attoseconds / 1_000_000_000)
+    return .packing(GoogleRPCRetryInfo(retryDelay: ProtoDuration(seconds: seconds, nanos: nanos)))
+  }
+}

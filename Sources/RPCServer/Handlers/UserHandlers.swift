@@ -1,0 +1,27 @@
+import Contract
+import GRPC
+import Proto
+import Segmentation
+
+/// `segmentation.v1.UserService` on one loop.
+struct UserHandlers: Sendable {
+  let users: UserStore
+
+  func register(on router: Router) {
+    router.unary(UserService.Methods.createUser.descriptor) { try await createUser($0, $1) }
+    router.unary(UserService.Methods.getUser.descriptor) { try await getUser($0, $1) }
+  }
+
+  private func createUser(_ request: CreateUserRequest, _ call: ServerCall) async throws -> CreateUserResponse {
+    let creation = try await users.create(
+      UserID(request.userID), allowExisting: request.allowExisting, validateOnly: request.validateOnly,
+      by: call.caller(requestID: request.requestID))
+    return CreateUserResponse(
+      user: Proto.User(creation.user), created: creation.isNew, segments: creation.segments.map(\.text),
+      auditToken: creation.token?.text ?? "")
+  }
+
+  private func getUser(_ request: GetUserRequest, _ call: ServerCall) async throws -> GetUserResponse {
+    GetUserResponse(user: Proto.User(try await users.get(UserID(request.userID), by: call.caller)))
+  }
+}

@@ -1,0 +1,146 @@
+import EventLoop
+import GRPC
+import Logging
+import Postgres
+import Segmentation
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// `segmentd serve` from its start to its end.
+///
+///     database ─► schema ─► loops ─► listening ─► signal ─► NOT_SERVING, calls finish ─► connections closed ─► database stopped
+struct ServerProcess {
+  private static let maintenanceInterval = Duration.seconds(6 * 3600)
+
+  let settings: Settings
+  let logger: Logger
+
+  init(_ settings: Settings) {
+    self.settings = settings
+    logger = LogOutput.logger("segmentd", settings: settings)
+  }
+
+  /// Returns when a signal has ended it.
+  /// - Throws: What `CommandFailure` has a line for.
+  func run() async throws {
+    let stop = StopSignal()
+    let group = try LoopGroup(count: settings.loops ?? ProcessInfo.processInfo.activeProcessorCount)
+    defer { group.stop() }
+    let signals = try await stop.watch(on: group.loops[0])
+    defer { withExtendedLifetime(signals) {} }
+    let database: Database
+    do {
+      database = try await Database.open(settings, loops: group.loops.count, logger: logger, stop: stop)
+    } catch PrivatePostgresError.stopped where stop.isRequested { return }
+    do {
+      try await serve(database, on: group.loops, until: stop)
+    } catch {
+      await database.own?.stop()
+      throw error
+    }
+    await database.own?.stop()
+    logger.info("stopped")
+  }
+
+  private func serve(_ database: Database, on loops: [EventLoop], until stop: StopSignal) async throws {
+    let services = try await makeServices(database, on: loops)
+    do {
+      try await prepareSchema(services[0], isOwn: database.own != nil, on: loops[0])
+      try await answer(services, on: loops, until: stop)
+    } catch {
+      await close(services, on: loops)
+      throw error
+    }
+    await close(services, on: loops)
+  }
+
+  private func makeServices(_ database: Database, on loops: [EventLoop]) async throws -> [LoopServices] {
+    let configuration = PostgresConfiguration(settings, connectionString: database.connectionString)
+    let limits = SegmentationSettings(settings)
+    var services: [LoopServices] = []
+    for loop in loops {
+      services.append(
+        try await loop.perform { [logger] in
+          LoopServices(on: loop, database: configuration, settings: limits, logger: logger)
+        })
+    }
+    return services
+  }
+
+  /// Our own database is brought up to date; somebody else's is only looked at.
+  private func prepareSchema(_ services: LoopServices, isOwn: Bool, on loop: EventLoop) async throws {
+    try await withTaskExecutorPreference(loop) {
+      let migrator = Migrator(pool: services.pool)
+      if isOwn {
+        for number in try await migrator.up() { logger.info("applied migration \(number)") }
+      } else {
+        try await migrator.requireCurrent()
+      }
+      try await services.installation.maintain()
+    }
+  }
+
+  private func answer(_ services: [LoopServices], on loops: [EventLoop], until stop: StopSignal) async throws {
+    let mapping = StatusMapping(logger: logger)
+    let routers = Dictionary(uniqueKeysWithValues: zip(loops.map { ObjectIdentifier($0) }, services.map(\.router)))
+    let readiness = Readiness()
+    let admin = try await loops[0].perform { [settings] in
+      try AdminServer(at: settings.adminListen, on: loops[0]) { readiness.missing }
+    }
+    let server = try await GRPCServer(
+      at: settings.listen, on: loops, configuration: ServerConfiguration(settings),
+      hooks: ServerHooks(status: { mapping.status(of: $0, in: $1) })
+    ) { routers[ObjectIdentifier($0)] ?? Router() }
+    announce(server, admin)
+    let chores = startChores(services[0], readiness, on: loops[0])
+    await stop.wait()
+    logger.info("stopping; calls have \(settings.shutdownGrace) to finish")
+    readiness.missing = "stopping"
+    for (service, loop) in zip(services, loops) { loop.execute { service.stopServing() } }
+    await server.shutDown(grace: settings.shutdownGrace)
+    for chore in chores { chore.cancel() }
+    for chore in chores { await chore.value }
+    try await loops[0].perform { withExtendedLifetime(admin) {} }
+  }
+
+  /// Sweeping, upkeep, and the look at the database that readiness goes by.
+  private func startChores(
+    _ services: LoopServices, _ readiness: Readiness, on loop: EventLoop
+  ) -> [Task<Void, Never>] {
+    let interval = settings.sweepInterval
+    return [
+      loop.spawn { await services.sweeper.run(every: interval) },
+      loop.spawn { await readiness.watch(services.installation) },
+      loop.spawn { [logger] in
+        while (try? await loop.sleep(for: Self.maintenanceInterval)) != nil {
+          do { try await services.installation.maintain() } catch { logger.error("upkeep failed: \(error)") }
+        }
+      },
+    ]
+  }
+
+  private func close(_ services: [LoopServices], on loops: [EventLoop]) async {
+    for (service, loop) in zip(services, loops) {
+      await withTaskExecutorPreference(loop) { await service.pool.close() }
+    }
+  }
+
+  private func announce(_ server: GRPCServer, _ admin: AdminServer) {
+    let address = server.address
+    let option = "\(address)" == "127.0.0.1:7700" ? "" : " --address \(address)"
+    Output.line("segmentd listening on \(address), health and readiness on http://\(admin.address)/readyz")
+    Output.line(
+      """
+      Try in another terminal:
+        segctl\(option) segment create BETA
+        segctl\(option) user create 42
+        segctl\(option) user update 42 --assign BETA=7d
+        segctl\(option) user segments 42
+        segctl\(option) audit stream -o csv
+      """)
+  }
+}

@@ -21,7 +21,8 @@ package struct ProtoMethod<Request: ProtoMessage, Response: ProtoMessage>: Hasha
   /// Who sends how many messages.
   package var kind: ProtoMethodKind { description.kind }
 
-  init(_ service: String, _ name: String, _ kind: ProtoMethodKind) {
+  /// A method of a service by its full name; those of the protos are in each service's `Methods`.
+  package init(_ service: String, _ name: String, _ kind: ProtoMethodKind) {
     description = ProtoMethodDescription(
       service: service, name: name, path: "/\(service)/\(name)", kind: kind, request: Request.fullName,
       response: Response.fullName)

@@ -21,11 +21,13 @@ from google.protobuf import (
     duration_pb2,
     field_mask_pb2,
     message_factory,
+    text_format,
     timestamp_pb2,
 )
 from google.protobuf.descriptor import FieldDescriptor as F
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -193,6 +195,15 @@ def test_protos_of_others_are_as_published(protos, published):
                 and file.package == published.DESCRIPTOR.package)
     theirs = descriptor_pb2.FileDescriptorProto()
     published.DESCRIPTOR.CopyToProto(theirs)
+    assert wire(ours) == wire(theirs)
+
+
+def test_reflection_is_as_published(protos):
+    """grpc.reflection.v1 says the same on the wire as the package that publishes v1alpha, which differs in name only."""
+    ours = next(file for file in protos[1] if file.package == "grpc.reflection.v1")
+    theirs = descriptor_pb2.FileDescriptorProto()
+    reflection_pb2.DESCRIPTOR.CopyToProto(theirs)
+    theirs = text_format.Parse(text_format.MessageToString(theirs).replace("v1alpha", "v1"), type(theirs)())
     assert wire(ours) == wire(theirs)
 
 

@@ -72,7 +72,7 @@ struct HostileInputTests {
   func emptySubmessages() throws {
     let hostile = (0..<2_000_000).flatMap { _ in [18, 0] as [UInt8] }
     #expect(throws: ProtoError.tooLarge(limit: ProtoLimits.decoding)) {
-      try ImportMembershipsRequest(decoding: hostile)
+      _ = try ImportMembershipsRequest(decoding: hostile)
     }
     let next = GetUserSegmentsRequest(userID: 7)
     #expect(try GetUserSegmentsRequest(decoding: next.encoded()) == next)
@@ -83,14 +83,16 @@ struct HostileInputTests {
     // The paths of the mask are merged with all the earlier ones again and again.
     let field = try UpdateSegmentRequest(updateMask: ProtoFieldMask(paths: .init(repeating: "a", count: 200))).encoded()
     let hostile = (0..<4000).flatMap { _ in field }
-    #expect(throws: ProtoError.tooLarge(limit: ProtoLimits.decoding)) { try UpdateSegmentRequest(decoding: hostile) }
+    #expect(throws: ProtoError.tooLarge(limit: ProtoLimits.decoding)) {
+      _ = try UpdateSegmentRequest(decoding: hostile)
+    }
   }
 
   @Test("the memory limit holds to the byte, however small", arguments: [0, 1, 7, 8, 64, 200, 1000, 300_000])
   func smallLimits(limit: Int) throws {
     let strings = GetUserSegmentsResponse(segments: .init(repeating: .init(repeating: "x", count: 100), count: 6000))
     #expect(throws: ProtoError.tooLarge(limit: limit)) {
-      try GetUserSegmentsResponse(decoding: strings.encoded(), memoryLimit: limit)
+      _ = try GetUserSegmentsResponse(decoding: strings.encoded(), memoryLimit: limit)
     }
     #expect(try GetUserSegmentsResponse(decoding: strings.encoded()) == strings)
   }

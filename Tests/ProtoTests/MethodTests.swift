@@ -36,6 +36,21 @@ struct MethodTests {
     }
   }
 
+  @Test("every file comes behind its imports and names what it declares")
+  func files() {
+    var names: Set<String> = []
+    for file in ProtoRegistry.files {
+      #expect(names.isSuperset(of: file.imports))
+      names.insert(file.name)
+      // Field 1 of a FileDescriptorProto is its name.
+      #expect(file.descriptor.starts(with: [10, UInt8(file.name.utf8.count)] + Array(file.name.utf8)))
+    }
+    let symbols = ProtoRegistry.files.flatMap(\.symbols)
+    #expect(Set(symbols).count == symbols.count)
+    #expect(Set(symbols).isSuperset(of: ProtoRegistry.messages.keys))
+    #expect(Set(symbols).isSuperset(of: ProtoRegistry.methods.map { "\($0.service).\($0.name)" }))
+  }
+
   @Test("an enum value has the name of the protos without the shared prefix")
   func enumNames() {
     #expect(AuditAction.assign.name == "ASSIGN")

@@ -8,6 +8,7 @@
 #include "google/rpc/error_details.pb-c.h"
 #include "google/rpc/status.pb-c.h"
 #include "grpc/health/v1/health.pb-c.h"
+#include "grpc/reflection/v1/reflection.pb-c.h"
 #include "segmentation/v1/audit.pb-c.h"
 #include "segmentation/v1/audit_service.pb-c.h"
 #include "segmentation/v1/membership.pb-c.h"

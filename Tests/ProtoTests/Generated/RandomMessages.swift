@@ -189,6 +189,91 @@ extension HealthListResponse: RandomValue {
   }
 }
 
+extension ReflectionServerReflectionRequest: RandomValue {
+  static func random(_ source: inout RandomSource) -> Self {
+    Self(
+      host: .random(&source),
+      messageRequest: .random(&source))
+  }
+}
+
+extension ReflectionServerReflectionRequest.MessageRequestChoice: RandomValue {
+  static func random(_ source: inout RandomSource) -> Self {
+    switch Int.random(in: 0..<5, using: &source) {
+    case 0: .fileByFilename(.random(&source))
+    case 1: .fileContainingSymbol(.random(&source))
+    case 2: .fileContainingExtension(.random(&source))
+    case 3: .allExtensionNumbersOfType(.random(&source))
+    default: .listServices(.random(&source))
+    }
+  }
+}
+
+extension ReflectionExtensionRequest: RandomValue {
+  static func random(_ source: inout RandomSource) -> Self {
+    Self(
+      containingType: .random(&source),
+      extensionNumber: .random(&source))
+  }
+}
+
+extension ReflectionServerReflectionResponse: RandomValue {
+  static func random(_ source: inout RandomSource) -> Self {
+    Self(
+      validHost: .random(&source),
+      originalRequest: .random(&source),
+      messageResponse: .random(&source))
+  }
+}
+
+extension ReflectionServerReflectionResponse.MessageResponseChoice: RandomValue {
+  static func random(_ source: inout RandomSource) -> Self {
+    switch Int.random(in: 0..<4, using: &source) {
+    case 0: .fileDescriptorResponse(.random(&source))
+    case 1: .allExtensionNumbersResponse(.random(&source))
+    case 2: .listServicesResponse(.random(&source))
+    default: .errorResponse(.random(&source))
+    }
+  }
+}
+
+extension ReflectionFileDescriptorResponse: RandomValue {
+  static func random(_ source: inout RandomSource) -> Self {
+    Self(
+      fileDescriptorProto: .random(&source))
+  }
+}
+
+extension ReflectionExtensionNumberResponse: RandomValue {
+  static func random(_ source: inout RandomSource) -> Self {
+    Self(
+      baseTypeName: .random(&source),
+      extensionNumber: .random(&source))
+  }
+}
+
+extension ReflectionListServiceResponse: RandomValue {
+  static func random(_ source: inout RandomSource) -> Self {
+    Self(
+      service: .random(&source))
+  }
+}
+
+extension ReflectionServiceResponse: RandomValue {
+  static func random(_ source: inout RandomSource) -> Self {
+    Self(
+      name: .random(&source))
+  }
+}
+
+extension ReflectionErrorResponse: RandomValue {
+  static func random(_ source: inout RandomSource) -> Self {
+    Self(
+      errorCode: .random(&source),
+      errorMessage: .random(&source))
+  }
+}
+
 extension AuditRecord: RandomValue {
   static func random(_ source: inout RandomSource) -> Self {
     Self(
@@ -203,6 +288,57 @@ extension AuditRecord: RandomValue {
       expiresAt: .random(&source),
       effectiveTime: .random(&source),
       recordTime: .random(&source))
+  }
+}
+
+extension Segment: RandomValue {
+  static func random(_ source: inout RandomSource) -> Self {
+    Self(
+      id: .random(&source),
+      slug: .random(&source),
+      description: .random(&source),
+      outreach: .random(&source),
+      outreachPpm: .random(&source),
+      createTime: .random(&source),
+      updateTime: .random(&source),
+      etag: .random(&source),
+      memberCount: .random(&source),
+      rollout: .random(&source))
+  }
+}
+
+extension SegmentSelector: RandomValue {
+  static func random(_ source: inout RandomSource) -> Self {
+    Self(
+      segment: .random(&source))
+  }
+}
+
+extension SegmentSelector.SegmentChoice: RandomValue {
+  static func random(_ source: inout RandomSource) -> Self {
+    switch Int.random(in: 0..<2, using: &source) {
+    case 0: .slug(.random(&source))
+    default: .id(.random(&source))
+    }
+  }
+}
+
+extension Rollout: RandomValue {
+  static func random(_ source: inout RandomSource) -> Self {
+    Self(
+      id: .random(&source),
+      segmentID: .random(&source),
+      segmentSlug: .random(&source),
+      fromPpm: .random(&source),
+      toPpm: .random(&source),
+      state: .random(&source),
+      usersTotal: .random(&source),
+      usersDone: .random(&source),
+      assigned: .random(&source),
+      released: .random(&source),
+      createTime: .random(&source),
+      updateTime: .random(&source),
+      endTime: .random(&source))
   }
 }
 
@@ -619,57 +755,6 @@ extension ImportRejection: RandomValue {
   }
 }
 
-extension Segment: RandomValue {
-  static func random(_ source: inout RandomSource) -> Self {
-    Self(
-      id: .random(&source),
-      slug: .random(&source),
-      description: .random(&source),
-      outreach: .random(&source),
-      outreachPpm: .random(&source),
-      createTime: .random(&source),
-      updateTime: .random(&source),
-      etag: .random(&source),
-      memberCount: .random(&source),
-      rollout: .random(&source))
-  }
-}
-
-extension SegmentSelector: RandomValue {
-  static func random(_ source: inout RandomSource) -> Self {
-    Self(
-      segment: .random(&source))
-  }
-}
-
-extension SegmentSelector.SegmentChoice: RandomValue {
-  static func random(_ source: inout RandomSource) -> Self {
-    switch Int.random(in: 0..<2, using: &source) {
-    case 0: .slug(.random(&source))
-    default: .id(.random(&source))
-    }
-  }
-}
-
-extension Rollout: RandomValue {
-  static func random(_ source: inout RandomSource) -> Self {
-    Self(
-      id: .random(&source),
-      segmentID: .random(&source),
-      segmentSlug: .random(&source),
-      fromPpm: .random(&source),
-      toPpm: .random(&source),
-      state: .random(&source),
-      usersTotal: .random(&source),
-      usersDone: .random(&source),
-      assigned: .random(&source),
-      released: .random(&source),
-      createTime: .random(&source),
-      updateTime: .random(&source),
-      endTime: .random(&source))
-  }
-}
-
 extension CreateSegmentRequest: RandomValue {
   static func random(_ source: inout RandomSource) -> Self {
     Self(
@@ -919,7 +1004,18 @@ let randomMessages: [any RandomMessage.Type] = [
   HealthCheckResponse.self,
   HealthListRequest.self,
   HealthListResponse.self,
+  ReflectionServerReflectionRequest.self,
+  ReflectionExtensionRequest.self,
+  ReflectionServerReflectionResponse.self,
+  ReflectionFileDescriptorResponse.self,
+  ReflectionExtensionNumberResponse.self,
+  ReflectionListServiceResponse.self,
+  ReflectionServiceResponse.self,
+  ReflectionErrorResponse.self,
   AuditRecord.self,
+  Segment.self,
+  SegmentSelector.self,
+  Rollout.self,
   StreamAuditRequest.self,
   StreamAuditResponse.self,
   AuditBatch.self,
@@ -958,9 +1054,6 @@ let randomMessages: [any RandomMessage.Type] = [
   ImportRow.self,
   ImportMembershipsResponse.self,
   ImportRejection.self,
-  Segment.self,
-  SegmentSelector.self,
-  Rollout.self,
   CreateSegmentRequest.self,
   CreateSegmentResponse.self,
   GetSegmentRequest.self,

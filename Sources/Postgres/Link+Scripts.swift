@@ -62,6 +62,8 @@ extension Link {
 
   func scriptEnded() {
     traffic = .none
+    // A COPY reads only while its reader waits.
+    watcher?.watchesReading = true
     guard !wire.isBroken, wire.enterPipeline() else { return lost() }
     exchangeEnded()
   }

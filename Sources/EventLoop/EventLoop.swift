@@ -47,6 +47,7 @@ package final class EventLoop: TaskExecutor, @unchecked Sendable {
   private var running: [UnownedJob] = []
   private var deferred: [@Sendable () -> Void] = []
   private var ending: [any TurnEnd] = []
+  private var flushing: [any TurnEnd] = []
 
   /// - Parameter name: What log lines and assertions call the loop.
   /// - Throws: `SocketError` when the system has no descriptors or memory left.
@@ -95,6 +96,8 @@ package final class EventLoop: TaskExecutor, @unchecked Sendable {
       finishTurn()
     }
     finishTurn()
+    // The system may give this thread's id to a later one, which must not pass for the loop's.
+    thread.store(0, ordering: .relaxed)
   }
 
   /// Runs the loop on a thread of its own.
@@ -135,9 +138,9 @@ package final class EventLoop: TaskExecutor, @unchecked Sendable {
 
   private func endTurn() {
     guard !ending.isEmpty else { return }
-    let flushing = ending
-    ending.removeAll(keepingCapacity: true)
+    swap(&ending, &flushing)
     for item in flushing { item.turnEnded() }
+    flushing.removeAll(keepingCapacity: true)
   }
 
   // MARK: Handing over work

@@ -4,6 +4,7 @@ import EventLoop
 ///
 /// Reads when the socket has something, and writes once a turn: everything that the turn's calls queued goes out in one system
 /// call. While the socket takes no more, nothing further is gathered, so that a slow peer costs at most `gatherLimit` here.
+/// A connection that is not closed keeps itself alive: its calls may outlive whoever made it.
 ///
 ///     open ──shutDown──► draining ──last stream ended──► closed
 ///       └──error, peer's close, close()──┴─────────────────┘
@@ -26,6 +27,7 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
   private var isFlushScheduled = false
   private var failure: (any Error)?
   private var onClose: (((any Error)?) -> Void)?
+  private var keepAlive: HTTP2Connection?
 
   /// - Parameter onClose: Called once, after all streams have been closed, with the error that ended the connection, if one
   ///   did.
@@ -42,6 +44,7 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
     self.watcher = watcher
     session.setOutputHandler { [unowned self] in scheduleFlush() }
     watcher.watchesReading = true
+    keepAlive = self
     scheduleFlush()
   }
 
@@ -52,7 +55,6 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
     guard state == .open else { return }
     state = .draining
     session.announceShutdown()
-    session.goAway()
   }
 
   /// Closes at the end of the turn, whatever is going on; what is already gathered is still written if the socket takes it.
@@ -125,6 +127,7 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
     let handler = onClose
     onClose = nil
     handler?(failure)
+    keepAlive = nil
   }
 }
 

@@ -31,7 +31,7 @@ package final class HTTP2Stream: @unchecked Sendable {
   private var outputStart = 0
   /// nghttp2 asked for data when there was none, and waits for `nghttp2_session_resume_data`.
   private var isDeferred = false
-  private var roomWaiter: Promise<Void>?
+  private var roomWaiters: [Promise<Void>] = []
   /// The sum of the header list so far, as SETTINGS_MAX_HEADER_LIST_SIZE counts.
   var headerListSize = 0
   var remoteEnded = false
@@ -135,7 +135,7 @@ package final class HTTP2Stream: @unchecked Sendable {
     if isClosed { throw HTTP2Error.connectionClosed }
     guard isFull else { return }
     let waiter = Promise<Void>(on: session.loop)
-    roomWaiter = waiter
+    roomWaiters.append(waiter)
     try await waiter.value()
   }
 
@@ -155,8 +155,9 @@ package final class HTTP2Stream: @unchecked Sendable {
     sending = .closed
     output = []
     outputStart = 0
-    roomWaiter?.fail(HTTP2Error.connectionClosed)
-    roomWaiter = nil
+    let waiters = roomWaiters
+    roomWaiters = []
+    for waiter in waiters { waiter.fail(HTTP2Error.connectionClosed) }
     let receiver = delegate
     delegate = nil
     receiver?.streamClosed(self, code, connectionLost: connectionLost)
@@ -175,7 +176,8 @@ package final class HTTP2Stream: @unchecked Sendable {
     if outputStart == output.count {
       output.removeAll(keepingCapacity: output.capacity <= 4 * session.configuration.outputHighWater)
       outputStart = 0
-    } else if outputStart >= 256 << 10 {
+    } else if outputStart >= 256 << 10, outputStart >= output.count / 2 {
+      // At least half goes at once, so that a long queue is moved only a few times.
       output.removeFirst(outputStart)
       outputStart = 0
     }
@@ -205,9 +207,10 @@ package final class HTTP2Stream: @unchecked Sendable {
   }
 
   private func wakeWriterIfRoom() {
-    guard let waiter = roomWaiter, queuedBytes <= session.configuration.outputHighWater / 2 else { return }
-    roomWaiter = nil
-    waiter.succeed(())
+    guard !roomWaiters.isEmpty, queuedBytes <= session.configuration.outputHighWater / 2 else { return }
+    let waiters = roomWaiters
+    roomWaiters = []
+    for waiter in waiters { waiter.succeed(()) }
   }
 
   var dataProvider: nghttp2_data_provider {

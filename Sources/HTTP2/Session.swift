@@ -21,6 +21,8 @@ package final class Session: @unchecked Sendable {
   private var onOutput: () -> Void = {}
   var isServer: Bool { role == .server }
   package private(set) var receivedGoAway = false
+  /// `announceShutdown()` waits for the answer to its PING.
+  private var isShutdownAnnounced = false
 
   /// - Parameter onStream: Called with each stream that the peer opens (server only); sets its delegate.
   /// - Throws: `HTTP2Error` when memory runs out.
@@ -126,10 +128,20 @@ package final class Session: @unchecked Sendable {
     return stream
   }
 
-  /// Tells the peer to open no more streams; those that are on the way are still served (RFC 9113, section 6.8).
+  /// Tells the peer to open no more streams. A server still serves those that are on the way: it refuses new ones only when
+  /// the peer has answered the PING that follows the notice (RFC 9113, section 6.8).
   package func announceShutdown() {
+    guard role == .server else { return goAway() }
+    isShutdownAnnounced = true
     nghttp2_submit_shutdown_notice(pointer)
+    nghttp2_submit_ping(pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
     needsFlush()
+  }
+
+  func pingAcknowledged() {
+    guard isShutdownAnnounced else { return }
+    isShutdownAnnounced = false
+    goAway()
   }
 
   /// Tells the peer the last stream that is served.

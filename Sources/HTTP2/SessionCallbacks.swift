@@ -14,6 +14,7 @@ final class SessionCallbacks: @unchecked Sendable {
     nghttp2_session_callbacks_set_on_header_callback(callbacks, onHeader)
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, onFrameReceived)
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, onFrameSent)
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, onFrameNotSent)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, onDataChunk)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, onStreamClose)
   }
@@ -69,6 +70,8 @@ private func onFrameReceived(
     stream.delegate?.streamReceivedHeadersEnd(stream, endStream: isEnd)
   case NGHTTP2_GOAWAY.rawValue:
     session.goAwayReceived()
+  case NGHTTP2_PING.rawValue:
+    if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 { session.pingAcknowledged() }
   default:
     break
   }
@@ -80,9 +83,21 @@ private func onFrameSent(
   _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
   guard let frame, frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 else { return 0 }
+  let type = UInt32(frame.pointee.hd.type)
+  guard type == NGHTTP2_HEADERS.rawValue || type == NGHTTP2_DATA.rawValue else { return 0 }
   guard let session = session(context), session.isServer, let stream = session.stream(frame.pointee.hd.stream_id)
   else { return 0 }
   if !stream.remoteEnded { stream.reset(.noError) }
+  return 0
+}
+
+/// Headers or trailers that nghttp2 refuses (a list over 64 KiB) would leave the peer waiting for ever.
+private func onFrameNotSent(
+  _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _: Int32, _ context: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue else { return 0 }
+  guard let session = session(context), session.isServer else { return 0 }
+  session.stream(frame.pointee.hd.stream_id)?.reset(.internalError)
   return 0
 }
 

@@ -86,6 +86,9 @@ final class ClientStream: StreamDelegate, @unchecked Sendable {
   }
 
   func streamReceivedHeadersEnd(_ stream: HTTP2Stream, endStream: Bool) {
+    if stream.isHeaderListTooLarge {
+      return abandon(RPCError(.resourceExhausted, "the response's metadata is over the limit"))
+    }
     if state == .waiting, !(100..<200).contains(head.httpStatus) {
       if let refusal = head.refusal, head.status == nil { return abandon(refusal) }
       state = .receiving

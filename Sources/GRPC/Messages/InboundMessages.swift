@@ -14,6 +14,9 @@ final class InboundMessages: @unchecked Sendable {
     case failed(RPCError)
   }
 
+  /// What a waiting message costs beside its bytes: without it a peer could pile up empty ones for ever.
+  private static let overhead = 64
+
   private let loop: EventLoop
   private let highWater: Int
   private var state = State.open
@@ -37,14 +40,12 @@ final class InboundMessages: @unchecked Sendable {
   func receive(_ bytes: UnsafeRawBufferPointer, of stream: HTTP2Stream) throws(RPCError) {
     guard case .open = state else { return stream.consume(bytes.count) }
     owedCredit += bytes.count
-    var arrived: [[UInt8]] = []
-    try deframer.push(bytes) { arrived.append($0) }
-    for message in arrived {
-      queuedBytes += message.count
+    try deframer.push(bytes) { message in
+      queuedBytes += message.count + Self.overhead
       queue.append(message)
     }
     giveCredit(to: stream)
-    if !arrived.isEmpty { wake() }
+    if count > 0 { wake() }
   }
 
   /// The peer has sent all; `error` comes after what still waits.
@@ -72,7 +73,7 @@ final class InboundMessages: @unchecked Sendable {
     wake()
   }
 
-  /// The next message, nil when the peer has ended.
+  /// The next message, nil when the peer has ended. One task reads.
   /// - Throws: `RPCError` of `fail(_:)`, `CancellationError`.
   func next(from stream: HTTP2Stream?) async throws -> [UInt8]? {
     while true {
@@ -81,6 +82,7 @@ final class InboundMessages: @unchecked Sendable {
       case .ended: return nil
       case .failed(let error): throw error
       case .open:
+        if let waiter, !waiter.isSettled { throw RPCError(.internalError, "two tasks read one stream") }
         let waiter = Promise<Void>(on: loop)
         self.waiter = waiter
         try await waiter.value()
@@ -102,7 +104,7 @@ final class InboundMessages: @unchecked Sendable {
       queue.removeFirst(head)
       head = 0
     }
-    queuedBytes -= message.count
+    queuedBytes -= message.count + Self.overhead
     if let stream { giveCredit(to: stream) }
     return message
   }

@@ -18,16 +18,30 @@ package final class GRPCServer: Sendable {
   ) async throws {
     let address = try Listener.reserve(SocketAddress.resolve(endpoint)[0])
     var shares: [ServerLoop] = []
-    for loop in loops {
-      let share = try await loop.perform {
-        let share = try ServerLoop(on: loop, configuration: configuration, hooks: hooks, router: router(loop))
-        try share.listen(at: address)
-        return share
+    do {
+      for loop in loops {
+        let share = try await loop.perform {
+          let share = try ServerLoop(on: loop, configuration: configuration, hooks: hooks, router: router(loop))
+          try share.listen(at: address)
+          return share
+        }
+        shares.append(share)
       }
-      shares.append(share)
+    } catch {
+      Self.stopListening(shares)
+      throw error
     }
     self.address = address
     self.shares = shares
+  }
+
+  deinit {
+    Self.stopListening(shares)
+  }
+
+  /// Listeners are closed on their loops, wherever the server's last reference goes away.
+  private static func stopListening(_ shares: [ServerLoop]) {
+    for share in shares { share.loop.execute { share.stopListening() } }
   }
 
   /// Takes no more calls, lets those that are going on finish, and ends what is left after `grace`.

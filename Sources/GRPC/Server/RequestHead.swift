@@ -45,9 +45,10 @@ struct RequestHead {
 
   /// What to answer instead of starting a handler; nil when the call can go on.
   func refusal(isTooLarge: Bool) -> Refusal? {
+    // First, as the fields that did not fit are not known: the content type may be among them.
+    if isTooLarge { return .rpc(RPCError(.resourceExhausted, "the request's metadata is over the limit")) }
     guard isPost else { return .http(status: 405) }
     guard isGRPC else { return .http(status: 415) }
-    if isTooLarge { return .rpc(RPCError(.resourceExhausted, "the request's metadata is over the limit")) }
     if route == nil {
       return .rpc(RPCError(.unimplemented, "unknown method \(path?.prefix(200) ?? "")"))
     }

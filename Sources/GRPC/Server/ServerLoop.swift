@@ -27,11 +27,12 @@ final class ServerLoop: @unchecked Sendable {
     guard
       let session = try? Session(
         .server, configuration: configuration.http2, on: loop,
-        onStream: { [unowned self] in $0.delegate = ServerStream($0, server: self) })
+        onStream: { $0.delegate = ServerStream($0, server: self) })
     else { return }
     var id: ObjectIdentifier?
-    let connection = HTTP2Connection(socket, session: session, buffers: buffers) { [unowned self] _ in
-      id.map { closed($0) }
+    // Connections may outlive the server's owner, and keep the share alive: what they hold is released when they close.
+    let connection = HTTP2Connection(socket, session: session, buffers: buffers) { _ in
+      id.map { self.closed($0) }
     }
     id = ObjectIdentifier(connection)
     connections[ObjectIdentifier(connection)] = connection
@@ -42,6 +43,11 @@ final class ServerLoop: @unchecked Sendable {
     if connections.isEmpty { drained?.succeed(()) }
   }
 
+  /// Takes no more connections.
+  func stopListening() {
+    listener = nil
+  }
+
   /// Takes no more connections and calls, waits for those that are going on, and closes what is left after `grace`.
   func shutDown(grace: Duration) async {
     listener = nil
@@ -49,7 +55,7 @@ final class ServerLoop: @unchecked Sendable {
     let drained = Promise<Void>(on: loop)
     self.drained = drained
     for connection in connections.values { connection.shutDown() }
-    let timer = Timer(on: loop) { [unowned self] in connections.values.forEach { $0.close() } }
+    let timer = Timer(on: loop) { self.connections.values.forEach { $0.close() } }
     timer.schedule(after: grace)
     defer { timer.cancel() }
     _ = try? await drained.value()

@@ -14,6 +14,8 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   }
 
   private enum Handler {
+    /// The request's headers are arriving.
+    case none
     case idle, running, returned
   }
 
@@ -28,7 +30,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   private let server: ServerLoop
   private var head = RequestHead()
   private var response = Response.none
-  private var handler = Handler.idle
+  private var handler = Handler.none
   /// The handler's task, unless it returned without ever suspending.
   private var task: Task<Void, Never>?
   private var deadlineTimer: Timer?
@@ -55,16 +57,17 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   // MARK: From the peer
 
   func streamReceivedHeader(_ stream: HTTP2Stream, name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
-    guard handler == .idle else { return }  // Trailers of a request mean nothing in gRPC.
+    guard handler == .none else { return }  // Trailers of a request mean nothing in gRPC.
     head.take(name: name, value: value, router: server.router)
   }
 
   func streamReceivedHeadersEnd(_ stream: HTTP2Stream, endStream: Bool) {
-    if handler == .idle, response == .none { begin() }
+    if handler == .none { begin() }
     if endStream { streamReceivedEnd(stream) }
   }
 
   private func begin() {
+    handler = .idle
     switch head.refusal(isTooLarge: stream.isHeaderListTooLarge) {
     case .http(let status):
       response = .ended
@@ -79,7 +82,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
 
   private func startDeadline(_ timeout: Duration) {
     deadline = .now + timeout
-    let timer = Timer(on: loop) { [unowned self] in abandon(.deadlineExceeded) }
+    let timer = Timer(on: loop) { [unowned self] in deadlinePassed() }
     timer.schedule(after: timeout)
     deadlineTimer = timer
   }
@@ -143,6 +146,13 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     task?.cancel()
   }
 
+  /// When the peer has not even taken what is queued for it, the stream is reset: a status would wait behind that for ever.
+  private func deadlinePassed() {
+    let isStuck = stream.queuedBytes > 0
+    abandon(.deadlineExceeded)
+    if isStuck { stream.reset(.cancel) }
+  }
+
   /// The one request of a call that has exactly one.
   func singleRequest<Request>(_ coding: MessageCoding<Request>) throws -> Request {
     guard let message = inbound.take(from: nil) else {
@@ -172,7 +182,6 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   /// Ends the response; only the first call has an effect.
   private func end(_ error: RPCError?) {
     guard response != .ended else { return }
-    deadlineTimer = nil
     let before = response
     response = .ended
     server.hooks.callEnded?(ServerCall(stream: self), error?.code ?? .ok)

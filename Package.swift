@@ -90,5 +90,12 @@ let package = Package(
     .testTarget(
       name: "PostgresTests", dependencies: ["Postgres", "EventLoop", "PostgresFixture", logging],
       swiftSettings: strict),
+
+    // Tests of the runtime floors, and the small server that foreign clients and load generators talk to.
+    .executableTarget(
+      name: "EchoServer", dependencies: ["GRPC", "EventLoop"], path: "Tests/EchoServer", swiftSettings: strict),
+    .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: strict),
+    .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "EventLoop"], swiftSettings: strict),
+    .testTarget(name: "GRPCTests", dependencies: ["GRPC", "HTTP2", "EventLoop"], swiftSettings: strict),
   ]
 )

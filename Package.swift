@@ -96,6 +96,6 @@ let package = Package(
       name: "EchoServer", dependencies: ["GRPC", "EventLoop"], path: "Tests/EchoServer", swiftSettings: strict),
     .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: strict),
     .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "EventLoop"], swiftSettings: strict),
-    .testTarget(name: "GRPCTests", dependencies: ["GRPC", "HTTP2", "EventLoop"], swiftSettings: strict),
+    .testTarget(name: "GRPCTests", dependencies: ["GRPC", "HTTP2", "EventLoop", "CNghttp2"], swiftSettings: strict),
   ]
 )

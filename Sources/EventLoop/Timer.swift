@@ -11,6 +11,7 @@ package final class Timer: @unchecked Sendable {
   private var event: OpaquePointer?
   private let action: () -> Void
   private let loop: EventLoop
+  private var due = ContinuousClock.now
 
   package init(on loop: EventLoop, _ action: @escaping () -> Void) {
     self.loop = loop
@@ -19,7 +20,7 @@ package final class Timer: @unchecked Sendable {
       loop.base, -1, 0,
       { _, _, context in
         guard let context else { return }
-        Unmanaged<Timer>.fromOpaque(context).takeUnretainedValue().action()
+        Unmanaged<Timer>.fromOpaque(context).takeUnretainedValue().fire()
       }, Unmanaged.passUnretained(self).toOpaque())
   }
 
@@ -27,8 +28,19 @@ package final class Timer: @unchecked Sendable {
     event.map(event_free)
   }
 
-  /// Sets the timer, replacing an earlier setting. A delay below zero fires in the next turn; the resolution is 1 ms.
+  /// Sets the timer, replacing an earlier setting. It never fires early; a delay below zero fires in the next turn.
   package func schedule(after delay: Duration) {
+    due = .now + delay
+    wait(delay)
+  }
+
+  /// libevent's clock is the system's coarse one, which lags by up to 4 ms: a timer that comes early waits for the rest.
+  private func fire() {
+    let left = due - .now
+    if left > .zero { wait(left) } else { action() }
+  }
+
+  private func wait(_ delay: Duration) {
     guard let event else { return }
     var time = timeval()
     if delay > .zero {

@@ -21,8 +21,12 @@ package final class Session: @unchecked Sendable {
   private var onOutput: () -> Void = {}
   var isServer: Bool { role == .server }
   package private(set) var receivedGoAway = false
-  /// `announceShutdown()` waits for the answer to its PING.
-  private var isShutdownAnnounced = false
+  private var shutdown = Shutdown.none
+
+  /// `none ──announceShutdown──► noticed ──notice sent──► pinged ──answered──► none`
+  private enum Shutdown {
+    case none, noticed, pinged
+  }
 
   /// - Parameter onStream: Called with each stream that the peer opens (server only); sets its delegate.
   /// - Throws: `HTTP2Error` when memory runs out.
@@ -132,15 +136,22 @@ package final class Session: @unchecked Sendable {
   /// the peer has answered the PING that follows the notice (RFC 9113, section 6.8).
   package func announceShutdown() {
     guard role == .server else { return goAway() }
-    isShutdownAnnounced = true
+    shutdown = .noticed
     nghttp2_submit_shutdown_notice(pointer)
+    needsFlush()
+  }
+
+  /// The PING is submitted only now, as nghttp2 would let it overtake the notice.
+  func goAwaySent() {
+    guard shutdown == .noticed else { return }
+    shutdown = .pinged
     nghttp2_submit_ping(pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
     needsFlush()
   }
 
   func pingAcknowledged() {
-    guard isShutdownAnnounced else { return }
-    isShutdownAnnounced = false
+    guard shutdown == .pinged else { return }
+    shutdown = .none
     goAway()
   }
 

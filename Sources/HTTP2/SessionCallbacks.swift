@@ -78,16 +78,21 @@ private func onFrameReceived(
   return 0
 }
 
-/// A server that answers before the request has ended tells the client to stop sending (RFC 9113, section 8.1).
 private func onFrameSent(
   _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let frame, frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 else { return 0 }
-  let type = UInt32(frame.pointee.hd.type)
-  guard type == NGHTTP2_HEADERS.rawValue || type == NGHTTP2_DATA.rawValue else { return 0 }
-  guard let session = session(context), session.isServer, let stream = session.stream(frame.pointee.hd.stream_id)
-  else { return 0 }
-  if !stream.remoteEnded { stream.reset(.noError) }
+  guard let frame, let session = session(context) else { return 0 }
+  switch UInt32(frame.pointee.hd.type) {
+  case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
+    guard frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0, session.isServer else { return 0 }
+    // A server that answers before the request has ended tells the client to stop sending (RFC 9113, section 8.1).
+    guard let stream = session.stream(frame.pointee.hd.stream_id), !stream.remoteEnded else { return 0 }
+    stream.reset(.noError)
+  case NGHTTP2_GOAWAY.rawValue:
+    session.goAwaySent()
+  default:
+    break
+  }
   return 0
 }
 

@@ -1,11 +1,5 @@
 import HTTP2
 
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
-
 /// The custom metadata of a call, in order; names may repeat. A name that ends in `-bin` carries bytes, in base64 on the wire.
 package struct Metadata: Sendable {
   package private(set) var fields: [(name: String, value: String)] = []
@@ -41,19 +35,5 @@ package struct Metadata: Sendable {
 
   func write(to headers: inout HeaderBlock) {
     for field in fields { headers.append(field.name, field.value) }
-  }
-}
-
-enum Base64 {
-  /// Without padding, as gRPC recommends.
-  static func encode(_ bytes: [UInt8]) -> String {
-    let text = Data(bytes).base64EncodedString()
-    return String(text.prefix { $0 != "=" })
-  }
-
-  /// With or without padding.
-  static func decode(_ text: String) -> [UInt8]? {
-    let missing = (4 - text.utf8.count % 4) % 4
-    return Data(base64Encoded: text + String(repeating: "=", count: missing)).map(Array.init)
   }
 }

@@ -30,11 +30,26 @@ struct MessageDeframer: Sendable {
     while true {
       switch state {
       case .prefix:
+        if partial.isEmpty, rest.count >= MessagePrefix.length {
+          // The usual case, without a copy of the prefix, and of the body only one.
+          let count = Int(UInt32(bigEndian: rest.loadUnaligned(fromByteOffset: 1, as: UInt32.self)))
+          try check(flags: rest[0], count: count)
+          rest = .init(rebasing: rest[MessagePrefix.length...])
+          if rest.count >= count {
+            emit([UInt8](rest[..<count]))
+            rest = .init(rebasing: rest[count...])
+            if rest.isEmpty { return }
+          } else {
+            state = .body(remaining: count)
+          }
+          continue
+        }
         let taken = min(MessagePrefix.length - partial.count, rest.count)
         partial.append(contentsOf: rest[..<taken])
         rest = .init(rebasing: rest[taken...])
         guard partial.count == MessagePrefix.length else { return }
-        let count = try parsePrefix()
+        let count = partial[1...].reduce(0) { $0 << 8 | Int($1) }
+        try check(flags: partial[0], count: count)
         partial = []
         state = .body(remaining: count)
       case .body(let remaining):
@@ -51,15 +66,13 @@ struct MessageDeframer: Sendable {
     }
   }
 
-  private func parsePrefix() throws(RPCError) -> Int {
-    guard partial[0] <= 1 else { throw RPCError(.internalError, "the message prefix has unknown flags") }
-    guard partial[0] == 0 else {
+  private func check(flags: UInt8, count: Int) throws(RPCError) {
+    guard flags <= 1 else { throw RPCError(.internalError, "the message prefix has unknown flags") }
+    guard flags == 0 else {
       throw RPCError(.internalError, "a compressed message without a grpc-encoding that says so")
     }
-    let count = partial[1...].reduce(0) { $0 << 8 | Int($1) }
     guard count <= limit else {
       throw RPCError(.resourceExhausted, "a message of \(count) bytes is over the limit of \(limit) bytes")
     }
-    return count
   }
 }

@@ -1,5 +1,11 @@
 import HTTP2
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
 /// What the request's headers say, as far as they have arrived.
 struct RequestHead {
   /// Why a request is not a gRPC call that we serve.
@@ -88,6 +94,7 @@ struct RequestHead {
 
 extension UnsafeRawBufferPointer {
   func equals(_ text: StaticString) -> Bool {
-    count == text.utf8CodeUnitCount && elementsEqual(UnsafeRawBufferPointer(start: text.utf8Start, count: count))
+    guard count == text.utf8CodeUnitCount, let start = baseAddress else { return false }
+    return memcmp(start, text.utf8Start, count) == 0
   }
 }

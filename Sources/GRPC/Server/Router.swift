@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
 /// The methods of a server, found by their path. Built once a loop, before the server starts.
 package final class Router: @unchecked Sendable {
   private var routes: [String: Route] = [:]
@@ -94,6 +100,7 @@ final class Route: Sendable {
   }
 
   func matches(_ path: UnsafeRawBufferPointer) -> Bool {
-    bytes.count == path.count && bytes.withUnsafeBytes { $0.elementsEqual(path) }
+    guard bytes.count == path.count, let start = path.baseAddress else { return false }
+    return memcmp(bytes, start, bytes.count) == 0
   }
 }

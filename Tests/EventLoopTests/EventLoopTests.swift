@@ -96,9 +96,12 @@ import Testing
       loop.execute {
         loop.atTurnEnd(Flush(log))
         for number in 0..<3 {
+          let gate = Promise<Void>(on: loop)
           loop.spawn {
-            await Task.yield(); log.entries.append((number, 0))
+            try? await gate.value()
+            log.entries.append((number, 0))
           }
+          gate.succeed(())
         }
       }
       try await eventually(on: loop) { log.entries.count == 4 }

@@ -78,7 +78,7 @@ import Testing
       first.cancel()
       let error = await #expect(throws: RPCError.self) { try await first.value }
       #expect(error?.code == .cancelled)
-      #expect(try await second.value == [[2]])
+      try await expectEqual(second.value, [[2]])
     }
   }
 
@@ -88,13 +88,13 @@ import Testing
       var channel: Channel? = Channel(to: fixture.endpoint, on: fixture.loop)
       let call = try #require(try await channel?.call(Kind.bidirectional.method))
       try await call.send([1])
-      #expect(try await call.next() == [1])
+      try await expectEqual(call.next(), [1])
       channel = nil
       try await fixture.loop.sleep(for: .milliseconds(1))
       try await call.send([2])
-      #expect(try await call.next() == [2])
+      try await expectEqual(call.next(), [2])
       call.finish()
-      #expect(try await call.next() == nil)
+      try await expectEqual(call.next(), nil)
     }
   }
 
@@ -130,7 +130,7 @@ import Testing
       let error = await #expect(throws: RPCError.self) { try await call.next() }
       #expect(error?.code == .internalError)
       try await call.send([1])
-      #expect(try await first.value == [1])
+      try await expectEqual(first.value, [1])
       call.cancel()
     }
   }

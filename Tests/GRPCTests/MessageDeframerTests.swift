@@ -36,7 +36,8 @@ import Testing
       let result = try deframe(bytes[..<count].map { [$0] })
       var ends = 0
       var whole = 0
-      for sample in Self.samples where ends + 5 + sample.count <= count {
+      for sample in Self.samples {
+        guard ends + 5 + sample.count <= count else { break }
         ends += 5 + sample.count
         whole += 1
       }

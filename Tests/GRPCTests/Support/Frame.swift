@@ -35,7 +35,8 @@ struct Frame: Sendable, Equatable {
 
   /// Fields as HPACK literals without indexing and without Huffman coding (RFC 7541, section 6.2.2).
   static func headers(_ stream: UInt32, _ fields: [(String, String)], end: Bool = false) -> Frame {
-    let block = fields.flatMap { [0] + literal($0.0) + literal($0.1) }
+    var block: [UInt8] = []
+    for (name, value) in fields { block += [0] + literal(name) + literal(value) }
     return Frame(kind: .headers, flags: endHeaders | (end ? endStream : 0), stream: stream, payload: block)
   }
 

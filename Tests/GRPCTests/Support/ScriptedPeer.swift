@@ -11,6 +11,8 @@ final class ScriptedPeer: @unchecked Sendable {
   private var received: ArraySlice<UInt8> = []
   private var output: ArraySlice<UInt8> = []
   private var isClosed = false
+  /// The last stream that the latest GOAWAY names.
+  private(set) var lastServed: UInt32?
   private var watcher: SocketWatcher?
   private var waiter: Promise<Void>?
 
@@ -66,7 +68,10 @@ final class ScriptedPeer: @unchecked Sendable {
   /// The next frame whatever it is; nil when the server has closed the connection.
   func anyFrame() async throws -> Frame? {
     while true {
-      if let frame = try Frame.take(from: &received) { return frame }
+      if let frame = try Frame.take(from: &received) {
+        if frame.kind == .goAway { lastServed = frame.number(at: 0) }
+        return frame
+      }
       if isClosed { return nil }
       let waiter = Promise<Void>(on: loop)
       self.waiter = waiter

@@ -4,10 +4,13 @@ The binaries come from $SEGMENTD_BIN (default .build/debug). $SEGMENTD_WRAPPER i
 under, valgrind say. Nothing is skipped: what is missing fails with the command that provides it.
 """
 
+import atexit
+import contextlib
 import os
 import pathlib
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +21,19 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("SEGMENTD_BIN", ROOT / ".build" / "debug"))
+# What runs again under valgrind: the server's tests over the wire.
+WIRE = {"test_service.py", "test_runtime.py"}
 START_SECONDS = 300 if os.environ.get("SEGMENTD_WRAPPER") else 60
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "wire: talks to a server of ours over HTTP/2")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name in WIRE:
+            item.add_marker(pytest.mark.wire)
 
 
 def make_stubs():
@@ -26,6 +41,7 @@ def make_stubs():
     from grpc_tools import protoc
 
     folder = tempfile.mkdtemp(prefix="segmentd-stubs-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     protos = [str(p.relative_to(ROOT / "protos")) for p in (ROOT / "protos" / "segmentation").rglob("*.proto")]
     code = protoc.main(
         ["protoc", f"-I{ROOT / 'protos'}", f"--python_out={folder}", f"--grpc_python_out={folder}", *protos]
@@ -108,6 +124,38 @@ def server(data_dir):
     assert code == 0, f"segmentd ended with {code}:\n{process.error_text()}"
 
 
+class Database:
+    """The private PostgreSQL of a running server, through psql."""
+
+    def __init__(self, data_dir):
+        self.socket = (data_dir / "postgres" / "socket").resolve()
+        port = next(self.socket.glob(".s.PGSQL.*[0-9]")).name.rsplit(".", 1)[1]
+        self.command = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", str(self.socket), "-p", port, "-U", "segmentd", "segmentd"]
+
+    def query(self, sql):
+        done = subprocess.run([*self.command, "-c", sql], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    @contextlib.contextmanager
+    def session(self, sql):
+        """A session in which `sql` has been run, until the block ends."""
+        psql = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            psql.stdin.write(sql + ";\n\\echo ready\n")
+            psql.stdin.flush()
+            assert psql.stdout.readline() == "ready\n"
+            yield
+        finally:
+            psql.stdin.close()
+            psql.wait(30)
+
+
+@pytest.fixture(scope="session")
+def database(server, data_dir):
+    return Database(data_dir)
+
+
 @pytest.fixture(scope="session")
 def channel(server):
     import grpc
@@ -122,8 +170,8 @@ def run_segctl(server):
 
     def run(*arguments, input=None, check=True, timeout=60):
         done = subprocess.run(
-            [binary("segctl"), "--address", server.address, *arguments], input=input, capture_output=True, text=True,
-            timeout=timeout,
+            [binary("segctl"), *arguments], input=input, capture_output=True, text=True, timeout=timeout,
+            env={**os.environ, "SEGCTL_ADDRESS": server.address},
         )
         if check:
             assert done.returncode == 0, f"segctl {arguments}: {done.returncode}\n{done.stderr}"

@@ -83,7 +83,7 @@ class Server:
 def segmentd():
     return Server(
         [BIN / "segmentd", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", WORK / "data"],
-        wait_for=r"listening on (\S+)",
+        wait_for=r"listening on ([\d.]+:\d+)",
     )
 
 
@@ -168,7 +168,7 @@ def unary(label, server, path, body, postmaster=None):
 def static_calls(body):
     say("Unary calls with a static answer")
     rows = []
-    with Server([BIN / "static-server", "127.0.0.1:0"], wait_for=r"listening on (\S+)") as server:
+    with Server([BIN / "static-server", "127.0.0.1:0"], wait_for=r"listening on ([\d.]+:\d+)") as server:
         rows += unary("segmentd's runtime, 1 loop", server, STATIC_PATH, body)
     if peer("go-grpc"):
         with Server([peer("go-grpc"), "-addr", "127.0.0.1:7791", "-mode", "static"], port=7791) as server:

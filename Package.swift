@@ -89,6 +89,8 @@ let package = Package(
       name: "PostgresFixture", dependencies: [], path: "Tests/PostgresFixture", swiftSettings: strict),
     .testTarget(
       name: "PostgresTests", dependencies: ["Postgres", "EventLoop", "PostgresFixture", logging],
+    .testTarget(
+      name: "SegmentationTests", dependencies: ["Segmentation", "Postgres", "EventLoop", "PostgresFixture", logging],
       swiftSettings: strict),
 
     // Tests of the runtime floors, and the small server that foreign clients and load generators talk to.

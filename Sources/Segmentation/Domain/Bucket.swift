@@ -12,7 +12,7 @@ package struct Bucket: Hashable, Comparable, Sendable {
   package init(of user: UserID, in segment: SegmentID) throws(SegmentationError) {
     let digest = try Fingerprint.digest(of: "\(segment.number):\(user.number)")
     let head = digest.prefix(4).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-    number = Int32(head * 1_000_000 >> 32)
+    number = Int32((head * 1_000_000) >> 32)
   }
 
   package static func < (left: Bucket, right: Bucket) -> Bool { left.number < right.number }

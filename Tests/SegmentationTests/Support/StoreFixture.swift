@@ -45,13 +45,14 @@ struct Stores: Sendable {
 
 /// Runs `body` on the loop with stores over a fresh migrated database, then replays the audit log: whatever a test does, the log
 /// must tell it.
+@discardableResult
 func withStores<Output: Sendable>(
   connections: Int = 8, settings: SegmentationSettings = SegmentationSettings(), checksAudit: Bool = true,
   _ body: @escaping @Sendable (Stores) async throws -> Output
 ) async throws -> Output {
   let cluster = try await PostgresCluster.shared()
   let template = try await cluster.template("segmentd_template") { connectionString in
-    try await withPool(connectionString) { pool in try await Migrator(pool: pool).up() }
+    try await withPool(connectionString) { pool in _ = try await Migrator(pool: pool).up() }
   }
   let connectionString = try await cluster.database(from: template)
   return try await withPool(connectionString, connections: connections) { pool in
@@ -63,6 +64,7 @@ func withStores<Output: Sendable>(
   }
 }
 
+@discardableResult
 func withPool<Output: Sendable>(
   _ connectionString: String, connections: Int = 4, _ body: @escaping @Sendable (PostgresPool) async throws -> Output
 ) async throws -> Output {

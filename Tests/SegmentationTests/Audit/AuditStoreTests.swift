@@ -1,0 +1,108 @@
+import Postgres
+import Testing
+
+@testable import Segmentation
+
+@Suite struct `Audit store` {
+  @Test func `chunks of any size hold every record once, in order`() async throws {
+    try await withStores { stores in
+      for slug in ["A", "B"] { try await stores.segment(slug) }
+      for number in 1...20 {
+        try await stores.update(Int64(number), assign: [assignment("A"), assignment("B", anHour)], createUser: true)
+      }
+      let whole = try await stores.log()
+      #expect(whole.count == 40 && whole == whole.sorted { $0.position < $1.position })
+      for chunk in [1, 7, 39, 40] { #expect(try await stores.log(chunk: chunk) == whole) }
+    }
+  }
+
+  @Test func `filters let through what they name`() async throws {
+    try await withStores { stores in
+      let a = try await stores.segment("A")
+      try await stores.segment("B", outreach: 1)
+      for number in 1...3 { try await stores.update(Int64(number), assign: [assignment("A")], createUser: true) }
+      try await stores.update(2, remove: ["A"])
+      func count(_ filter: AuditFilter) async throws -> Int { try await stores.log(filter).count }
+      #expect(try await count(AuditFilter()) == 7)
+      #expect(try await count(AuditFilter(users: [UserID(2)])) == 3)
+      #expect(try await count(AuditFilter(users: [])) == 0)
+      #expect(try await count(AuditFilter(segments: [a.id])) == 4)
+      #expect(try await count(AuditFilter(actions: [.deprive])) == 1)
+      #expect(try await count(AuditFilter(causes: [.outreach])) == 3)
+      #expect(try await count(AuditFilter(users: [UserID(2)], actions: [.assign], causes: [.request])) == 1)
+      let middle = try await stores.log()[3].effectiveAt
+      let early = try await count(AuditFilter(until: middle))
+      let late = try await count(AuditFilter(from: middle))
+      #expect(early + late == 7 && early > 0 && late > 0)
+    }
+  }
+
+  @Test func `a slug in a filter means every segment that ever had it`() async throws {
+    try await withStores { stores in
+      let first = try await stores.segment("A")
+      _ = try await stores.segments.delete(.slug(Slug("A")), by: stores.caller)
+      let second = try await stores.segment("A")
+      #expect(try await stores.audit.segments(named: [.slug(Slug("A"))]) == [first.id, second.id])
+      #expect(try await stores.audit.segments(named: [.id(first.id)]) == [first.id])
+    }
+  }
+
+  @Test func `a record of a transaction that runs on is waited for, or left out with all behind it`() async throws {
+    var settings = SegmentationSettings()
+    settings.auditSettleWait = .milliseconds(50)
+    try await withStores(settings: settings) { stores in
+      try await stores.segment("A")
+      try await stores.update(1, assign: [assignment("A")], createUser: true)
+      try await stores.pool.transaction { connection in
+        _ = try await connection.query(Statement("test_xid", "SELECT pg_current_xact_id()::text"))
+        try await stores.update(2, assign: [assignment("A")], createUser: true)
+        let bound = try await stores.audit.bound()
+        #expect(!bound.isComplete)
+        let seen = try await stores.audit.read(after: .beginning, to: bound, limit: 10)
+        #expect(seen.map(\.user.number) == [1])
+      }
+      let bound = try await stores.audit.bound()
+      #expect(bound.isComplete)
+      #expect(try await stores.audit.read(after: .beginning, to: bound, limit: 10).count == 2)
+    }
+  }
+
+  /// A transaction that got its id first changes a membership after a younger one did: the log must not tell it first.
+  @Test func `the log tells the changes of a membership in their order`() async throws {
+    try await withStores { stores in
+      let segment = try await stores.segment("A")
+      try await stores.user(1)
+      try await stores.pool.transaction { connection in
+        _ = try await connection.query(Statement("test_xid", "SELECT pg_current_xact_id()::text"))
+        try await stores.update(1, assign: [assignment("A")])
+        try await stores.update(1, remove: ["A"])
+        _ = try await connection.query(
+          MembershipSQL.insertNew,
+          [
+            .int64Array([1]), .int64Array([segment.id.number]), .optionalTimestampArray([nil]), .textArray(["A"]),
+            .text("late"), .null,
+          ])
+      }
+      #expect(try await stores.log().map(\.actor) == ["tester", "tester", "late"])
+    }
+  }
+
+  @Test func `the check finds what somebody wrote past the log`() async throws {
+    try await withStores(checksAudit: false) { stores in
+      try await stores.segment("A")
+      for number in 1...4 { try await stores.update(Int64(number), assign: [assignment("A")], createUser: true) }
+      #expect(try await differences(stores, usersPerChunk: 2) == [])
+      try await stores.sql("DELETE FROM segmentd.memberships WHERE user_id = 1")
+      try await stores.sql("UPDATE segmentd.memberships SET expires_at = 'infinity' WHERE user_id = 2")
+      try await stores.sql("DELETE FROM segmentd.audit WHERE user_id = 3")
+      try await stores.sql(
+        "INSERT INTO segmentd.memberships SELECT 99, segment_id, NULL, assigned_at, cause FROM segmentd.memberships LIMIT 1"
+      )
+      let found = try await differences(stores, usersPerChunk: 2).map { "\($0.user) \($0.kind)" }
+      #expect(
+        Set(found) == [
+          "1 lostMembership", "2 otherExpiry", "3 unexplainedMembership", "99 unexplainedMembership",
+        ])
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import Synchronization
+import Testing
+
+@testable import Segmentation
+
+@Suite struct `Membership races` {
+  @Test func `of many who assign one membership one wins and the log has one record`() async throws {
+    try await withStores { stores in
+      try await stores.segment("A")
+      try await stores.user(1)
+      let others = (0..<4).map { _ in Stores(stores.pool, settings: stores.settings) }
+      let wins = try await withThrowingTaskGroup(of: Bool.self) { group in
+        for turn in 0..<40 {
+          group.addTask(executorPreference: testLoop) {
+            do {
+              try await others[turn % 4].update(1, assign: [assignment("A")])
+              return true
+            } catch SegmentationError.membershipAlreadyExists { return false }
+          }
+        }
+        return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+      }
+      #expect(wins == 1)
+      #expect(try await stores.story() == ["1 A assign request"])
+    }
+  }
+
+  @Test func `two copies of a request that race change things once and get one answer`() async throws {
+    try await withStores { stores in
+      try await stores.segment("A")
+      try await stores.user(1)
+      let others = (0..<4).map { _ in Stores(stores.pool, settings: stores.settings) }
+      let tokens = try await withThrowingTaskGroup(of: String?.self) { group in
+        for turn in 0..<12 {
+          group.addTask(executorPreference: testLoop) {
+            try await others[turn % 4].update(1, assign: [assignment("A")], request: "r").token?.text
+          }
+        }
+        return try await group.reduce(into: Set<String?>()) { $0.insert($1) }
+      }
+      #expect(tokens.count == 1 && tokens.first != .some(nil))
+      #expect(try await stores.story() == ["1 A assign request"])
+    }
+  }
+
+  @Test func `no membership of a deleted segment stays behind`() async throws {
+    try await withStores { stores in
+      let others = (0..<4).map { _ in Stores(stores.pool, settings: stores.settings) }
+      for number in 1...8 { try await stores.user(Int64(number)) }
+      for round in 0..<10 {
+        try await stores.segment("A")
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          for number in 1...8 {
+            group.addTask(executorPreference: testLoop) {
+              do {
+                try await others[number % 4].update(Int64(number), assign: [assignment("A")])
+              } catch SegmentationError.segmentNotFound {}
+            }
+          }
+          group.addTask(executorPreference: testLoop) {
+            _ = try await stores.segments.delete(.slug(Slug("A")), by: stores.caller)
+          }
+          try await group.waitForAll()
+        }
+        let left = try await stores.sql("SELECT count(*) FROM segmentd.memberships")
+        #expect(try left.int64(0, 0) == 0, "round \(round)")
+      }
+    }
+  }
+
+  /// The order of the log must be that of the changes, also when a transaction that began earlier gets hold of a membership later.
+  @Test func `random changes by many at once are told by the log exactly`() async throws {
+    try await withStores(connections: 12) { stores in
+      let seed = UInt64.random(in: 0...UInt64.max)
+      for slug in ["A", "B", "C"] { try await stores.segment(slug) }
+      let others = (0..<8).map { _ in Stores(stores.pool, settings: stores.settings) }
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for worker in 0..<8 {
+          group.addTask(executorPreference: testLoop) {
+            var random = Generator(state: seed &+ UInt64(worker))
+            for _ in 0..<60 { try await step(others[worker], &random) }
+          }
+        }
+        try await group.waitForAll()
+      }
+      #expect(try await differences(stores) == [], "seed \(seed)")
+    }
+  }
+
+  private func step(_ stores: Stores, _ random: inout Generator) async throws {
+    let user = Int64.random(in: 1...3, using: &random)
+    let slug = ["A", "B", "C"].randomElement(using: &random) ?? "A"
+    let expiry: Expiry =
+      Bool.random(using: &random) ? .never : .after(microseconds: .random(in: 1_000...30_000, using: &random))
+    switch Int.random(in: 0..<10, using: &random) {
+    case 0..<4:
+      try await stores.update(user, assign: [assignment(slug, expiry)], present: .replaceExpiry, createUser: true)
+    case 4..<6: try await stores.update(user, remove: [slug], missing: .ignore, createUser: true)
+    case 6..<8:
+      let session = stores.memberships.beginImport(
+        ImportOptions(createUsers: true, createSegments: true), by: stores.caller)
+      try await session.add((1...3).map { ImportRow(user: $0, segment: slug) })
+      _ = try await session.finish()
+    case 8: try await stores.sweeper.sweep()
+    default:
+      _ = try await stores.segments.delete(.slug(Slug(slug)), allowMissing: true, by: stores.caller)
+      do { try await stores.segment(slug, outreach: 0.5) } catch SegmentationError.segmentAlreadyExists {}
+    }
+  }
+}
+
+/// SplitMix64: random numbers that a seed brings back.
+struct Generator: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}

@@ -89,6 +89,7 @@ let package = Package(
       name: "PostgresFixture", dependencies: [], path: "Tests/PostgresFixture", swiftSettings: strict),
     .testTarget(
       name: "PostgresTests", dependencies: ["Postgres", "EventLoop", "PostgresFixture", logging],
+      swiftSettings: strict),
     .testTarget(
       name: "SegmentationTests", dependencies: ["Segmentation", "Postgres", "EventLoop", "PostgresFixture", logging],
       swiftSettings: strict),

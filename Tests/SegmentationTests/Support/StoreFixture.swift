@@ -47,7 +47,7 @@ struct Stores: Sendable {
 /// must tell it.
 @discardableResult
 func withStores<Output: Sendable>(
-  connections: Int = 8, settings: SegmentationSettings = SegmentationSettings(), checksAudit: Bool = true,
+  connections: Int = 3, settings: SegmentationSettings = SegmentationSettings(), checksAudit: Bool = true,
   _ body: @escaping @Sendable (Stores) async throws -> Output
 ) async throws -> Output {
   let cluster = try await PostgresCluster.shared()

@@ -48,7 +48,7 @@ import Testing
   }
 
   @Test func `users who come while a segment with an outreach is created are all enrolled`() async throws {
-    try await withStores { stores in
+    try await withStores(connections: 8) { stores in
       try await withThrowingTaskGroup(of: Void.self) { group in
         for number in 1...60 {
           group.addTask(executorPreference: testLoop) { try await stores.user(Int64(number)) }

@@ -1,4 +1,5 @@
 import Postgres
+import PostgresFixture
 import Testing
 
 @testable import Segmentation
@@ -50,7 +51,9 @@ import Testing
   @Test func `a record of a transaction that runs on is waited for, or left out with all behind it`() async throws {
     var settings = SegmentationSettings()
     settings.auditSettleWait = .milliseconds(50)
-    try await withStores(settings: settings) { stores in
+    // Transactions of other tests would hold readers up as well.
+    let cluster = try await PostgresCluster()
+    try await withStores(settings: settings, on: cluster) { stores in
       try await stores.segment("A")
       try await stores.update(1, assign: [assignment("A")], createUser: true)
       try await stores.pool.transaction { connection in
@@ -65,6 +68,7 @@ import Testing
       #expect(bound.isComplete)
       #expect(try await stores.audit.read(after: .beginning, to: bound, limit: 10).count == 2)
     }
+    try cluster.end()
   }
 
   /// A transaction that got its id first changes a membership after a younger one did: the log must not tell it first.

@@ -48,9 +48,9 @@ struct Stores: Sendable {
 @discardableResult
 func withStores<Output: Sendable>(
   connections: Int = 3, settings: SegmentationSettings = SegmentationSettings(), checksAudit: Bool = true,
-  _ body: @escaping @Sendable (Stores) async throws -> Output
+  on ownCluster: PostgresCluster? = nil, _ body: @escaping @Sendable (Stores) async throws -> Output
 ) async throws -> Output {
-  let cluster = try await PostgresCluster.shared()
+  let cluster = if let ownCluster { ownCluster } else { try await PostgresCluster.shared() }
   let template = try await cluster.template("segmentd_template") { connectionString in
     try await withPool(connectionString) { pool in _ = try await Migrator(pool: pool).up() }
   }

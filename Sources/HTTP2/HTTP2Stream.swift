@@ -36,9 +36,16 @@ package final class HTTP2Stream: @unchecked Sendable {
   var headerListSize = 0
   var remoteEnded = false
 
+  private let headerListLimit: Int
+  // The session's list of streams. It keeps the previous one alive: a stream that leaves the list is unlinked on both sides.
+  var next: HTTP2Stream?
+  unowned(unsafe) var previous: HTTP2Stream?
+  var isListed = false
+
   init(id: Int32, session: Session) {
     self.id = id
     self.session = session
+    headerListLimit = session.configuration.maxHeaderListSize
   }
 
   /// Bytes that are queued and that flow control has not let go yet.
@@ -52,7 +59,7 @@ package final class HTTP2Stream: @unchecked Sendable {
   package var isRemoteEnded: Bool { remoteEnded }
 
   /// Whether the header list that arrived is larger than what we advertise.
-  package var isHeaderListTooLarge: Bool { headerListSize > session.configuration.maxHeaderListSize }
+  package var isHeaderListTooLarge: Bool { headerListSize > headerListLimit }
 
   // MARK: Sending
 

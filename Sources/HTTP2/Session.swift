@@ -15,8 +15,8 @@ package final class Session: @unchecked Sendable {
   let loop: EventLoop
   package let configuration: HTTP2Configuration
   private let role: Role
-  /// nghttp2 fires no close callbacks when a session is freed, so the live streams are listed here.
-  private var streams: [Int32: HTTP2Stream] = [:]
+  /// nghttp2 fires no close callbacks when a session is freed, so the live streams are listed (and kept alive) here.
+  private var streams = StreamList()
   private var onStream: ((HTTP2Stream) -> Void)?
   private var onOutput: () -> Void = {}
   var isServer: Bool { role == .server }
@@ -127,7 +127,7 @@ package final class Session: @unchecked Sendable {
     guard id != NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE.rawValue else { throw .noMoreStreams }
     try check(id)
     stream.requested(id: id, isEnded: endStream)
-    streams[id] = stream
+    streams.insert(stream)
     needsFlush()
     return stream
   }
@@ -164,10 +164,11 @@ package final class Session: @unchecked Sendable {
 
   /// Ends all streams, as the connection is gone.
   package func connectionLost() {
-    let ending = streams.values
-    streams = [:]
     onStream = nil
-    for stream in ending { stream.closed(.cancel, connectionLost: true) }
+    while let stream = streams.first {
+      streams.remove(stream)
+      stream.closed(.cancel, connectionLost: true)
+    }
   }
 
   // MARK: Callbacks
@@ -180,13 +181,14 @@ package final class Session: @unchecked Sendable {
   func streamOpened(_ id: Int32) {
     guard let onStream else { return }
     let stream = HTTP2Stream(id: id, session: self)
-    streams[id] = stream
+    streams.insert(stream)
     nghttp2_session_set_stream_user_data(pointer, id, Unmanaged.passUnretained(stream).toOpaque())
     onStream(stream)
   }
 
   func streamClosed(_ id: Int32, _ code: HTTP2ErrorCode) {
-    guard let stream = streams.removeValue(forKey: id) else { return }
+    guard let stream = stream(id) else { return }
+    streams.remove(stream)
     stream.closed(code, connectionLost: false)
   }
 

@@ -28,6 +28,15 @@ private func session(_ context: UnsafeMutableRawPointer?) -> Session? {
   context.map { Unmanaged<Session>.fromOpaque($0).takeUnretainedValue() }
 }
 
+extension HTTP2Stream {
+  /// Calls `body` with the stream that nghttp2 knows by the id; the session's list keeps it alive meanwhile. Called for each
+  /// header, so without reference counting.
+  fileprivate static func with(_ id: Int32, of pointer: OpaquePointer?, _ body: (HTTP2Stream) -> Void) {
+    guard let context = nghttp2_session_get_stream_user_data(pointer, id) else { return }
+    Unmanaged<HTTP2Stream>.fromOpaque(context)._withUnsafeGuaranteedRef { body($0) }
+  }
+}
+
 private func onBeginHeaders(
   _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
@@ -40,16 +49,18 @@ private func onBeginHeaders(
 }
 
 private func onHeader(
-  _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ name: UnsafePointer<UInt8>?, _ nameLength: Int,
+  _ pointer: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ name: UnsafePointer<UInt8>?, _ nameLength: Int,
   _ value: UnsafePointer<UInt8>?, _ valueLength: Int, _ flags: UInt8, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let frame, let stream = session(context)?.stream(frame.pointee.hd.stream_id) else { return 0 }
-  // A list that grows past our limit is refused, but not stored: the decoder must still run to keep the HPACK state.
-  stream.headerListSize += nameLength + valueLength + 32
-  guard !stream.isHeaderListTooLarge else { return 0 }
-  stream.delegate?.streamReceivedHeader(
-    stream, name: UnsafeRawBufferPointer(start: name, count: nameLength),
-    value: UnsafeRawBufferPointer(start: value, count: valueLength))
+  guard let frame else { return 0 }
+  HTTP2Stream.with(frame.pointee.hd.stream_id, of: pointer) { stream in
+    // A list that grows past our limit is refused, but not stored: the decoder must still run to keep the HPACK state.
+    stream.headerListSize += nameLength + valueLength + 32
+    guard !stream.isHeaderListTooLarge else { return }
+    stream.delegate?.streamReceivedHeader(
+      stream, name: UnsafeRawBufferPointer(start: name, count: nameLength),
+      value: UnsafeRawBufferPointer(start: value, count: valueLength))
+  }
   return 0
 }
 
@@ -79,17 +90,18 @@ private func onFrameReceived(
 }
 
 private func onFrameSent(
-  _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
+  _ pointer: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let frame, let session = session(context) else { return 0 }
+  guard let frame else { return 0 }
   switch UInt32(frame.pointee.hd.type) {
   case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
-    guard frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0, session.isServer else { return 0 }
-    // A server that answers before the request has ended tells the client to stop sending (RFC 9113, section 8.1).
-    guard let stream = session.stream(frame.pointee.hd.stream_id), !stream.remoteEnded else { return 0 }
-    stream.reset(.noError)
+    guard frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 else { return 0 }
+    HTTP2Stream.with(frame.pointee.hd.stream_id, of: pointer) { stream in
+      // A server that answers before the request has ended tells the client to stop sending (RFC 9113, section 8.1).
+      if !stream.remoteEnded, session(context)?.isServer == true { stream.reset(.noError) }
+    }
   case NGHTTP2_GOAWAY.rawValue:
-    session.goAwaySent()
+    session(context)?.goAwaySent()
   default:
     break
   }

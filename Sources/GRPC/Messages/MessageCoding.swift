@@ -18,7 +18,9 @@ package struct MessageCoding<Message: Sendable>: Sendable {
   /// On an error the buffer is as it was.
   func frame(_ message: Message, into buffer: inout [UInt8]) throws {
     let start = buffer.count
-    buffer.append(contentsOf: repeatElement(0, count: MessagePrefix.length))
+    // Room for a small message at once, instead of growing to it.
+    if buffer.isEmpty { buffer.reserveCapacity(256) }
+    for _ in 0..<MessagePrefix.length { buffer.append(0) }
     do { try encode(message, &buffer) } catch {
       buffer.removeSubrange(start...)
       throw error

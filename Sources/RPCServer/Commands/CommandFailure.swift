@@ -27,6 +27,10 @@ struct CommandFailure: Error, CustomStringConvertible {
     case let error as SettingsError: self.init(error.description, exitCode: SettingsError.exitCode)
     case let error as PrivatePostgresError: self.init(error.description, exitCode: Self.unavailable)
     case let error as SocketError: self.init(error.description, exitCode: Self.unavailable)
+    case SegmentationError.notMigrated:
+      self.init("\(error); run `segmentd migrate up` with the same --database", exitCode: Self.unavailable)
+    case SegmentationError.unavailable:
+      self.init("\(error); the log says why, and --database says which one", exitCode: Self.unavailable)
     case let error as SegmentationError: self.init(error.description, exitCode: Self.unavailable)
     default: self.init("\(error)", exitCode: 1)
     }

@@ -1,6 +1,8 @@
 import ArgumentParser
+import Contract
 import EventLoop
 import Postgres
+import Proto
 import Segmentation
 
 /// `segmentd migrate`
@@ -51,7 +53,7 @@ struct Migrate: AsyncParsableCommand {
     func run() async throws {
       try await Migrate.run(flags) { migrator in
         for migration in try await migrator.status() {
-          let state = migration.appliedAt.map { "applied \($0)" } ?? "missing"
+          let state = migration.appliedAt.map { "applied \(StampFormatter.string(ProtoTimestamp($0)))" } ?? "missing"
           Output.line("\(migration.number)  \(migration.name)  \(state)")
         }
       }

@@ -27,6 +27,10 @@ struct ServerProcess {
   /// Returns when a signal has ended it.
   /// - Throws: What `CommandFailure` has a line for.
   func run() async throws {
+    // Before anything that takes time.
+    for endpoint in [settings.listen, settings.adminListen] {
+      _ = try Listener.reserve(SocketAddress.resolve(endpoint)[0])
+    }
     let stop = StopSignal()
     let group = try LoopGroup(count: settings.loops ?? ProcessInfo.processInfo.activeProcessorCount)
     defer { group.stop() }

@@ -7,7 +7,7 @@ extension Link {
   private static let headerLength = 19
   private static let signature: [UInt8] = Array("PGCOPY\n".utf8) + [0xFF] + Array("\r\n\0".utf8)
   /// How often in a row input is taken without letting the loop do something else.
-  private static let eagerReads = 8
+  private static let eagerReadLimit = 8
 
   func copyOut(
     _ sql: String, opening: Opening, deadline: ContinuousClock.Instant?,
@@ -61,18 +61,18 @@ extension Link {
   }
 
   private func nextCopied() async throws -> (start: UnsafeMutablePointer<CChar>, count: Int)? {
-    var reads = 0
     while true {
       switch wire.receiveCopied() {
-      case .row(let start, let count): return (start, count)
+      case .row(let start, let count):
+        hasCopied = true
+        return (start, count)
+      case .needsInput where hasCopied && eagerReads < Self.eagerReadLimit:
+        hasCopied = false
+        eagerReads += 1
+        guard wire.consume() else { throw lostInCopy() }
       case .needsInput:
-        reads += 1
-        if reads < Self.eagerReads {
-          guard wire.consume() else { throw lostInCopy() }
-        } else {
-          try await moreInput()
-          reads = 0
-        }
+        eagerReads = 0
+        try await moreInput()
       case .end, .failed:
         try await finishCopy()
         return nil
@@ -92,7 +92,7 @@ extension Link {
       }
       if case .closed(let error) = state { throw error }
     }
-    let failure = failure
+    let failure = failure.map(outcome)
     scriptEnded()
     if case .closed(let error) = state { throw error }
     if let failure { throw failure }

@@ -13,6 +13,7 @@ extension Link {
     _ statement: Statement, _ parameters: [Parameter], opening: Opening = .nothing,
     deadline: ContinuousClock.Instant?
   ) async throws -> PostgresResult {
+    try check(parameters)
     for isLastTry in [false, true] {
       let mayRetry = !isLastTry && maySendAgain(opening)
       do {
@@ -30,6 +31,7 @@ extension Link {
   func pipeline(
     _ queries: [(Statement, [Parameter])], opening: Opening = .nothing, deadline: ContinuousClock.Instant?
   ) async throws -> [PostgresResult] {
+    for (_, parameters) in queries { try check(parameters) }
     for isLastTry in [false, true] {
       let mayRetry = !isLastTry && maySendAgain(opening)
       do {
@@ -103,6 +105,7 @@ extension Link {
       guard remaining > .zero else { throw PostgresError.timedOut }
       timer?.schedule(after: remaining)
     }
+    self.deadline = deadline
     serial &+= 1
     position = 0
     failure = nil
@@ -122,6 +125,13 @@ extension Link {
     } catch is CancellationError {
       if serial == mine, case .busy = state { abandon() }
       throw PostgresError.cancelled
+    }
+  }
+
+  /// Refuses what cannot be sent while nothing has been sent.
+  private func check(_ parameters: [Parameter]) throws {
+    guard parameters.count <= ParameterEncoder.maximumCount else {
+      throw PostgresError(.misuse, "a statement has at most \(ParameterEncoder.maximumCount) parameters")
     }
   }
 
@@ -230,8 +240,16 @@ extension Link {
     timer?.cancel()
     state = .idle
     let waiter = takeWaiter()
-    if let failure { waiter?.fail(failure) } else { waiter?.succeed(()) }
+    if let failure { waiter?.fail(outcome(failure)) } else { waiter?.succeed(()) }
     failure = nil
+  }
+}
+
+extension Link {
+  /// What a failure is to the caller: where the server kept the deadline before we did, it has timed out.
+  func outcome(_ failure: PostgresError) -> PostgresError {
+    guard failure.sqlState == .queryCanceled, let deadline, deadline <= .now else { return failure }
+    return .timedOut
   }
 }
 

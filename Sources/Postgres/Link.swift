@@ -94,6 +94,13 @@ final class Link: @unchecked Sendable {
   var position = 0
   var results: [PostgresResult] = []
   var failure: PostgresError?
+  var deadline: ContinuousClock.Instant?
+
+  // The COPY on the wire.
+  /// Reads since its reader last waited for the loop.
+  var eagerReads = 0
+  /// A row has come out of the last read.
+  var hasCopied = false
 
   // What the server remembers for this connection.
   var prepared: [String: PreparedStatement] = [:]
@@ -112,6 +119,11 @@ final class Link: @unchecked Sendable {
     self.logger = logger
     wire = Wire(connecting: settings.keywords, logger: logger)
     timer = Timer(on: loop) { [unowned self] in timePassed() }
+  }
+
+  deinit {
+    // Before libpq closes the socket.
+    watcher = nil
   }
 
   var isIdle: Bool {

@@ -19,12 +19,10 @@ final class ParameterEncoder {
     storage.deallocate()
   }
 
-  /// - Throws: `PostgresError` when there are more parameters or bytes than the protocol can carry.
+  /// - Parameter parameters: At most `maximumCount`.
+  /// - Throws: `PostgresError` (`misuse`) when they are more bytes than the protocol can carry.
   func encode(_ parameters: [Parameter]) throws {
     reset()
-    guard parameters.count <= Self.maximumCount else {
-      throw PostgresError(.misuse, "a statement has at most \(Self.maximumCount) parameters")
-    }
     for parameter in parameters { append(parameter) }
     guard count <= Int32.max else { throw PostgresError(.misuse, "the parameters of a statement exceed 2 GiB") }
     for index in pointers.indices where offsets[index] >= 0 {

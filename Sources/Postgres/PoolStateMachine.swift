@@ -61,7 +61,7 @@ struct PoolStateMachine {
     self.waitLimit = waitLimit
   }
 
-  var waiting: Int { waiters.count }
+  var firstWaiter: Ticket? { waiters.first }
   var isEmpty: Bool { slots.allSatisfy { $0 == .empty } }
   private var isUnreachable: Bool {
     failures > 0 && (failures >= Self.toleratedFailures || !hasConnected) && !slots.contains { $0 == .leased }

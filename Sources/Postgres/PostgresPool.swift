@@ -130,10 +130,12 @@ package final class PostgresPool: @unchecked Sendable {
   }
 
   private func waitedTooLong(_ ticket: PoolStateMachine.Ticket, until deadline: ContinuousClock.Instant?) {
+    let retryAfter = longestWait
     guard machine.waiterLeft(ticket) else { return }
-    let isLate = deadline.map { $0 <= .now } ?? false
+    // The loop's clock may be a little behind.
+    let isLate = deadline.map { $0 - .now < .milliseconds(5) } ?? false
     let exhausted = PostgresError(
-      .poolExhausted(retryAfter: longestWait), "no database connection was free within \(configuration.waitTimeout)")
+      .poolExhausted(retryAfter: retryAfter), "no database connection was free within \(configuration.waitTimeout)")
     turnAway(ticket, isLate ? .timedOut : machine.failures > 0 ? lastFailure ?? exhausted : exhausted)
   }
 
@@ -143,7 +145,7 @@ package final class PostgresPool: @unchecked Sendable {
 
   /// How long the first in the queue has been waiting: a fair guess of what a new one would have to.
   private var longestWait: Duration {
-    let first = waiters.values.map(\.since).min() ?? .now
+    let first = machine.firstWaiter.flatMap { waiters[$0]?.since } ?? .now
     return min(max(.now - first, .milliseconds(50)), configuration.waitTimeout)
   }
 

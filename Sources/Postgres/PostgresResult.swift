@@ -150,8 +150,10 @@ package final class PostgresResult: @unchecked Sendable {
   }
 
   private func refuse<Value>(_ row: Int, _ column: Int, _ reason: String) throws -> Value {
-    let name = PQfname(raw, Int32(truncatingIfNeeded: column)).map { String(cString: $0) } ?? "\(column)"
-    throw PostgresError(.decoding, "column \(name) of row \(row) \(reason)")
+    // libpq complains about a column that is not there through its connection, which may be gone.
+    let isThere = column >= 0 && column < columnCount
+    let name = isThere ? PQfname(raw, Int32(column)).map { String(cString: $0) } : nil
+    throw PostgresError(.decoding, "column \(name ?? "\(column)") of row \(row) \(reason)")
   }
 }
 

@@ -18,6 +18,9 @@ struct WaitQueue {
 
   var isEmpty: Bool { count == 0 }
 
+  /// Who is next, still waiting.
+  var first: Ticket? { places[head...].first(where: \.isTaken)?.ticket }
+
   mutating func join() -> Ticket {
     issued += 1
     count += 1

@@ -51,6 +51,12 @@ func withPool<Output: Sendable>(
   }
 }
 
+/// Expects that the pool answers.
+func expectServing(_ pool: PostgresPool) async throws {
+  let one = try await pool.query(Statement("one", "SELECT 1")).int64(0, 0)
+  #expect(one == 1)
+}
+
 /// Waits until the condition holds, for at most ten seconds.
 func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
   let limit = ContinuousClock.now + .seconds(10)

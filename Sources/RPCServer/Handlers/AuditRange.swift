@@ -6,7 +6,7 @@ import Segmentation
 /// Which records a StreamAudit request means.
 struct AuditRange: Sendable {
   /// How many records are read at once.
-  private static let chunk = 16_384
+  private static let chunk = 8192
 
   let bound: AuditBound
   let start: Segmentation.AuditPosition

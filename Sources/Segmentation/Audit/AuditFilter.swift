@@ -24,9 +24,6 @@ package struct AuditFilter: Hashable, Sendable {
     self.until = until
   }
 
-  /// Whether most of the log may pass: an index of users or of segments would be of no help.
-  var isUnselective: Bool { users == nil && segments == nil }
-
   /// - Throws: `SegmentationError.invalid` when it names too much.
   func check(_ settings: SegmentationSettings) throws(SegmentationError) {
     let most = settings.maximumFilterEntries

@@ -32,12 +32,6 @@ package final class AuditStore: @unchecked Sendable {
     SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint FROM pg_current_snapshot() AS s
     """)
 
-  /// The planner underestimates what lies behind a position, the more rows a transaction has written; it would then sort the
-  /// rest of the log for each chunk instead of walking the index that has the order.
-  private static let walkTheOrder = """
-    SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off
-    """
-
   private static let segments = Statement(
     "audit_segments",
     """
@@ -106,29 +100,43 @@ package final class AuditStore: @unchecked Sendable {
   ) async throws(SegmentationError) -> [AuditRecord] {
     try filter.check(settings)
     guard limit > 0, position < bound.end else { return [] }
-    let end = bound.end
-    // COPY takes no parameters; all that goes in is numbers.
-    let sql = """
+    return try await translating {
+      try await pool.withConnection(deadline: deadline) { connection in
+        var records: [AuditRecord] = []
+        records.reserveCapacity(min(limit, 1024))
+        for era in max(1, position.era)...max(1, bound.end.era) where records.count < limit {
+          let sql = Self.copy(era, after: position, to: bound.end, limit: limit - records.count, filter)
+          try await connection.copyOut(sql) { row in records.append(try decoder.record(row)) }
+        }
+        return records
+      }
+    }
+  }
+
+  /// Reads one era. COPY takes no parameters; all that goes in is numbers.
+  ///
+  /// The era stands apart, because the planner guesses from the first column alone how much lies behind a position. What it knows
+  /// of the newest records is always old, so it would sort all of them for each chunk: it must walk the index instead. A few
+  /// users' records are better fetched and sorted.
+  private static func copy(
+    _ era: Int32, after position: AuditPosition, to end: AuditPosition, limit: Int, _ filter: AuditFilter
+  ) -> String {
+    var terms = ["era = \(era)"]
+    if era == position.era { terms.append("(xid, sequence) > ('\(position.xid)'::xid8, \(position.sequence))") }
+    if era == end.era { terms.append("(xid, sequence) <= ('\(end.xid)'::xid8, \(end.sequence))") }
+    terms.append(filter.condition)
+    let inOrder = "SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off;"
+    return """
+      \(filter.users == nil ? inOrder : "")
       COPY (
         SELECT era, xid, sequence, user_id, segment_id, action, cause, expires_at, effective_at, recorded_at,
           segment_slug, actor, request_id
         FROM segmentd.audit
-        WHERE (era, xid, sequence) > (\(position.era), '\(position.xid)'::xid8, \(position.sequence))
-          AND (era, xid, sequence) <= (\(end.era), '\(end.xid)'::xid8, \(end.sequence))
-          AND \(filter.condition)
-        ORDER BY era, xid, sequence
+        WHERE \(terms.joined(separator: " AND "))
+        ORDER BY xid, sequence
         LIMIT \(limit)
       ) TO STDOUT (FORMAT binary)
       """
-    return try await translating {
-      try await pool.transaction(deadline: deadline) { connection in
-        if filter.isUnselective { try await connection.execute(Self.walkTheOrder) }
-        var records: [AuditRecord] = []
-        records.reserveCapacity(limit)
-        try await connection.copyOut(sql) { row in records.append(try decoder.record(row)) }
-        return records
-      }
-    }
   }
 
   private func horizon(

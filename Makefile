@@ -28,7 +28,7 @@ demo: ## Import real data into a fresh server and stream its audit log to .demo/
 	@scripts/build $(CONFIGURATION)
 	@scripts/demo .build/$(CONFIGURATION)
 
-test: ## Lint, build, and run every test, also under valgrind
+test: ## Lint, build, and run every test, those over the wire also under AddressSanitizer
 	@scripts/setup test
 	@scripts/test
 

@@ -83,7 +83,10 @@ let package = Package(
       name: "ClientTests", dependencies: ["Client", "Contract", "GRPC", "Proto", "EventLoop", arguments],
       swiftSettings: strict),
     .testTarget(
-      name: "RPCServerTests", dependencies: ["RPCServer", "Postgres", "EventLoop", logging, arguments],
+      name: "RPCServerTests",
+      dependencies: [
+        "RPCServer", "Segmentation", "Contract", "GRPC", "Proto", "Postgres", "EventLoop", logging, arguments,
+      ],
       swiftSettings: strict),
     .target(
       name: "PostgresFixture", dependencies: [], path: "Tests/PostgresFixture", swiftSettings: strict),

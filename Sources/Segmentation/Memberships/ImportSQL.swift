@@ -26,6 +26,18 @@ enum ImportSQL {
     RETURNING id
     """)
 
+  /// Of `MembershipSQL.insertNew`; every row has a segment that lived a moment ago.
+  static func insertParameters(
+    _ rows: [ImportSession.Candidate], _ segments: [Slug: SegmentID], by caller: Caller
+  ) -> [Parameter] {
+    let ids = rows.map { $0.slug.flatMap { segments[$0] }?.number ?? 0 }
+    return [
+      .int64Array(rows.map(\.user.number)), .int64Array(ids), .optionalTimestampArray(rows.map(\.expiresAt)),
+      .textArray(rows.map { $0.slug?.text ?? "" }), .text(caller.loggedActor),
+      .optionalText(caller.requestID?.text), .int64Array(Set(ids).sorted()),
+    ]
+  }
+
   /// Of `MembershipSQL.write`.
   static func writeParameters(_ changes: [MembershipChange], by caller: Caller) -> [Parameter] {
     let actor = caller.loggedActor
@@ -35,7 +47,7 @@ enum ImportSQL {
       .optionalTimestampArray(changes.map(\.expiresAt)), .textArray(changes.map(\.slug.text)),
       .int32Array(changes.map { _ in Int32(AuditCause.import.rawValue) }), .textArray(changes.map { _ in actor }),
       .optionalTextArray(changes.map { _ in caller.requestID?.text }), .textArray([]), .textArray([]), .textArray([]),
-      .boolArray([]),
+      .boolArray([]), .int64Array(Set(changes.map(\.segment.number)).sorted()),
     ]
   }
 }

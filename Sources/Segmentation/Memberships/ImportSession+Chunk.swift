@@ -5,21 +5,11 @@ extension ImportSession {
   func run(_ candidates: [Candidate]) async throws(SegmentationError) {
     if options.validateOnly { return try await foretell(candidates) }
     let known = try await admit(candidates)
-    let segments = try await segments(for: known)
-    var rows: [Candidate] = []
-    for candidate in known {
-      guard let slug = candidate.slug else {
-        summary.usersOnly += 1
-        continue
-      }
-      if segments[slug] == nil {
-        reject(candidate.number, .segmentNotFound, "segment \(slug) not found")
-      } else {
-        rows.append(candidate)
-      }
-    }
+    if options.createSegments { try await createSegments(for: known) }
+    let rows = known.filter { $0.slug != nil }
+    summary.usersOnly += Int64(known.count - rows.count)
     guard !rows.isEmpty else { return }
-    let leftOver = try await insertNew(rows, segments)
+    let leftOver = try await insertNew(rows)
     if !leftOver.isEmpty { try await apply(leftOver) }
   }
 
@@ -54,57 +44,52 @@ extension ImportSession {
 
   // MARK: Segments
 
-  /// The living segments of the rows' slugs, after creating those that may be.
-  private func segments(for candidates: [Candidate]) async throws(SegmentationError) -> [Slug: SegmentID] {
+  private func createSegments(for candidates: [Candidate]) async throws(SegmentationError) {
     let slugs = Array(Set(candidates.compactMap(\.slug))).sorted()
-    guard !slugs.isEmpty else { return [:] }
-    var found = try await living(slugs)
-    let missing = slugs.filter { found[$0] == nil }
-    guard options.createSegments, !missing.isEmpty else { return found }
+    guard !slugs.isEmpty else { return }
     let created = try await translating {
-      try await pool.query(
+      let found = try await living(slugs)
+      let missing = slugs.filter { found[$0] == nil }
+      if missing.isEmpty { return 0 }
+      return try await pool.query(
         ImportSQL.createSegments, [.textArray(missing.map(\.text))], deadline: caller.deadline
       ).rowCount
     }
     summary.segmentsCreated += Int64(created)
-    for (slug, id) in try await living(missing) { found[slug] = id }
-    return found
   }
 
-  private func living(_ slugs: [Slug]) async throws(SegmentationError) -> [Slug: SegmentID] {
-    try await translating {
-      let result = try await pool.query(
-        ImportSQL.livingSegments, [.textArray(slugs.map(\.text))], deadline: caller.deadline)
-      var found: [Slug: SegmentID] = [:]
-      for row in 0..<result.rowCount {
-        found[Slug(stored: try result.text(row, 1))] = SegmentID(stored: try result.int64(row, 0))
-      }
-      return found
+  private func living(_ slugs: [Slug]) async throws -> [Slug: SegmentID] {
+    let result = try await pool.query(
+      ImportSQL.livingSegments, [.textArray(slugs.map(\.text))], deadline: caller.deadline)
+    var found: [Slug: SegmentID] = [:]
+    for row in 0..<result.rowCount {
+      found[Slug(stored: try result.text(row, 1))] = SegmentID(stored: try result.int64(row, 0))
     }
+    return found
   }
 
   // MARK: Memberships
 
   /// Assigns what is not there yet.
-  /// - Returns: The rows that are left over: there already, or their segment went, or their expiry has passed.
-  private func insertNew(
-    _ rows: [Candidate], _ segments: [Slug: SegmentID]
-  ) async throws(SegmentationError) -> [Candidate] {
-    let parameters: [Parameter] = [
-      .int64Array(rows.map(\.user.number)), .int64Array(rows.map { $0.slug.flatMap { segments[$0] }?.number ?? 0 }),
-      .optionalTimestampArray(rows.map(\.expiresAt)), .textArray(rows.map { $0.slug?.text ?? "" }),
-      .text(caller.loggedActor), .optionalText(caller.requestID?.text),
-    ]
+  /// - Returns: The rows that are left over: there already, or without a segment, or their expiry has passed.
+  private func insertNew(_ rows: [Candidate]) async throws(SegmentationError) -> [Candidate] {
+    let slugs = Array(Set(rows.compactMap(\.slug))).sorted()
     let retry = Retry(pool: pool, settings: settings, deadline: caller.deadline)
-    let result = try await retry.run {
-      try await pool.query(MembershipSQL.insertNew, parameters, deadline: caller.deadline)
+    let (result, tried, others) = try await retry.run {
+      // Anew each time: a segment that goes meanwhile makes the statement fail.
+      let segments = try await living(slugs)
+      let tried = rows.filter { row in row.slug.map { segments[$0] != nil } ?? false }
+      let others = rows.filter { row in row.slug.map { segments[$0] == nil } ?? true }
+      let parameters = ImportSQL.insertParameters(tried, segments, by: caller)
+      return (try await pool.query(MembershipSQL.insertNew, parameters, deadline: caller.deadline), tried, others)
     }
     return try await translating {
       summary.assigned += try result.int64(0, 4)
       note(try AuditPosition(result, row: 0, column: 1))
-      return try (0..<result.rowCount).compactMap { row in
-        try result.optionalInt64(row, 0).map { rows[Int($0) - 1] }
+      let present = try (0..<result.rowCount).compactMap { row in
+        try result.optionalInt64(row, 0).map { tried[Int($0) - 1] }
       }
+      return others + present
     }
   }
 

@@ -6,7 +6,7 @@ enum MembershipSQL {
   ///
   /// By arrays, an element a change: $1 user, $2 segment, $3 kind, $4 the expiry that was found, $5 the new expiry, $6 slug,
   /// $7 cause, $8 actor, $9 request id. By arrays, an element a request to remember: $10 request id, $11 fingerprint,
-  /// $12 answer, $13 whether it changed anything. No membership twice.
+  /// $12 answer, $13 whether it changed anything. $14 the segments, each once. No membership twice.
   static let write = Statement(
     "membership_write",
     """
@@ -15,11 +15,14 @@ enum MembershipSQL {
       FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY
         AS i(user_id, segment_id, kind, found, expires_at, slug, cause, actor, request_id, position)
     ), living AS MATERIALIZED (
-      SELECT id FROM segmentd.segments WHERE id = ANY ($2) AND deleted_at IS NULL ORDER BY id FOR KEY SHARE
+      SELECT id FROM segmentd.segments WHERE id = ANY ($14) AND deleted_at IS NULL ORDER BY id FOR KEY SHARE
+    ), held AS MATERIALIZED (
+      -- Read by whatever changes rows, so that the segments are held first.
+      SELECT count(*) AS n FROM living
     ), added AS (
       INSERT INTO segmentd.memberships (user_id, segment_id, expires_at, assigned_at, cause)
       SELECT item.user_id, item.segment_id, item.expires_at, statement_timestamp(), item.cause
-      FROM item JOIN living ON living.id = item.segment_id
+      FROM held, item
       WHERE item.kind = 1 AND (item.expires_at IS NULL OR item.expires_at > statement_timestamp())
       ORDER BY item.user_id, item.segment_id
       ON CONFLICT DO NOTHING
@@ -29,7 +32,7 @@ enum MembershipSQL {
       SET expires_at = item.expires_at,
         assigned_at = CASE item.kind WHEN 2 THEN statement_timestamp() ELSE m.assigned_at END,
         cause = CASE item.kind WHEN 2 THEN item.cause ELSE m.cause END
-      FROM item JOIN living ON living.id = item.segment_id
+      FROM held, item
       WHERE item.kind IN (2, 3) AND m.user_id = item.user_id AND m.segment_id = item.segment_id
         AND m.expires_at IS NOT DISTINCT FROM item.found
         AND (item.kind = 2) = coalesce(m.expires_at <= statement_timestamp(), false)
@@ -37,15 +40,16 @@ enum MembershipSQL {
       RETURNING 1
     ), removed AS (
       DELETE FROM segmentd.memberships AS m
-      USING item JOIN living ON living.id = item.segment_id
+      USING held, item
       WHERE item.kind = 4 AND m.user_id = item.user_id AND m.segment_id = item.segment_id
         AND m.expires_at IS NOT DISTINCT FROM item.found
         AND (m.expires_at IS NULL OR m.expires_at > statement_timestamp())
       RETURNING 1
     ), settled AS MATERIALIZED (
       SELECT segmentd.settle(
-        cardinality($1),
-        (SELECT count(*) FROM added) + (SELECT count(*) FROM changed) + (SELECT count(*) FROM removed)) AS xid
+        cardinality($1) + cardinality($14),
+        (SELECT count(*) FROM added) + (SELECT count(*) FROM changed) + (SELECT count(*) FROM removed)
+          + (SELECT n FROM held)) AS xid
     ), logged AS (
       INSERT INTO segmentd.audit
         (xid, user_id, segment_id, action, cause, expires_at, effective_at, segment_slug, actor, request_id)
@@ -74,8 +78,9 @@ enum MembershipSQL {
     SELECT ending.era, settled.xid, ending.sequence FROM settled, ending
     """)
 
-  /// Assigns what is not there yet, and answers the positions (from 1) of what is there, or whose segment is gone, or whose
-  /// expiry has passed. By arrays: $1 user, $2 segment, $3 expiry, $4 slug; $5 actor, $6 request id.
+  /// Assigns what is not there yet, and answers the positions (from 1) of what is there or whose expiry has passed; nothing
+  /// when a segment is gone. By arrays: $1 user, $2 segment, $3 expiry, $4 slug; $5 actor, $6 request id; $7 the segments, each
+  /// once.
   /// Columns: position, era, xid, sequence, how many were added; at least one row, with position NULL when all were added.
   static let insertNew = Statement(
     "membership_insert_new",
@@ -83,18 +88,20 @@ enum MembershipSQL {
     WITH item AS MATERIALIZED (
       SELECT i.* FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS i(user_id, segment_id, expires_at, slug, position)
     ), living AS MATERIALIZED (
-      SELECT id FROM segmentd.segments WHERE id = ANY (ARRAY(SELECT DISTINCT unnest($2))) AND deleted_at IS NULL
-      ORDER BY id FOR KEY SHARE
+      SELECT id FROM segmentd.segments WHERE id = ANY ($7) AND deleted_at IS NULL ORDER BY id FOR KEY SHARE
+    ), held AS MATERIALIZED (
+      SELECT count(*) AS n FROM living
     ), added AS (
       INSERT INTO segmentd.memberships (user_id, segment_id, expires_at, assigned_at, cause)
       SELECT item.user_id, item.segment_id, item.expires_at, statement_timestamp(), 2
-      FROM item JOIN living ON living.id = item.segment_id
+      FROM held, item
       WHERE item.expires_at IS NULL OR item.expires_at > statement_timestamp()
       ORDER BY item.user_id, item.segment_id
       ON CONFLICT DO NOTHING
       RETURNING user_id, segment_id
     ), settled AS MATERIALIZED (
-      SELECT n, segmentd.settle(n, n) AS xid FROM (SELECT count(*) AS n FROM added) AS c
+      SELECT c.n, segmentd.settle(cardinality($7) + c.n, held.n + c.n) AS xid
+      FROM held, (SELECT count(*) AS n FROM added) AS c
     ), matched AS MATERIALIZED (
       SELECT item.*, added.user_id IS NOT NULL AS is_new
       FROM item LEFT JOIN added ON added.user_id = item.user_id AND added.segment_id = item.segment_id

@@ -163,6 +163,7 @@ struct MembershipWriter: Sendable {
       .optionalTextArray(all.map(\.0.requestID?.text)), .textArray(kept.compactMap(\.call.caller.requestID?.text)),
       .textArray(kept.map(\.fingerprint)), .textArray(kept.map { KeptUpdate($0.decision).text }),
       .boolArray(kept.map { !$0.decision.changes.isEmpty }),
+      .int64Array(Set(all.map(\.1.segment.number)).sorted()),
     ]
   }
 }

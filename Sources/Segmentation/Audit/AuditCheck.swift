@@ -18,8 +18,8 @@ package struct AuditDifference: Hashable, Sendable {
   package let kind: Kind
 }
 
-/// Replays the audit log and compares the outcome with the memberships, in chunks of users. Each chunk is one statement, so that
-/// it sees both at the same instant, whatever is written meanwhile.
+/// Replays the audit log and compares the outcome with the memberships, in chunks of users. Each chunk is one
+/// statement, so that it sees both at the same instant, whatever is written meanwhile.
 package final class AuditCheck: @unchecked Sendable {
   /// How far a check has come.
   package struct Progress: Hashable, Sendable {

@@ -2,8 +2,8 @@ import Postgres
 
 /// Turns rows of the audit log into records. Confined to its loop.
 ///
-/// Most rows of a run have the texts of the row before, and the slug of a segment is always the same: those are shared instead of
-/// made anew.
+/// Most rows of a run have the texts of the row before, and the slug of a segment is always the same: those are shared
+/// instead of made anew.
 final class AuditDecoder: @unchecked Sendable {
   private var slugs: [Int64: Slug] = [:]
   private var lastActor = ""

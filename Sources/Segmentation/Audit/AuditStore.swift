@@ -5,8 +5,8 @@ package struct AuditBound: Sendable {
   package let identity: DatabaseIdentity
   /// The last position that is read.
   package let end: AuditPosition
-  /// Whether every change that was acknowledged before the reading began lies before the end. False only when a transaction
-  /// ran for longer than the reading waits.
+  /// Whether every change that was acknowledged before the reading began lies before the end. False only when a
+  /// transaction ran for longer than the reading waits.
   package let isComplete: Bool
 
   /// The same, but not beyond `position`.
@@ -17,8 +17,8 @@ package struct AuditBound: Sendable {
 
 /// Reads the audit log in its one total order. One per loop, confined to it. All methods throw `SegmentationError`.
 ///
-/// Only what lies below the oldest transaction that still runs is read: nothing can appear there any more, so a reader that goes on
-/// behind the last record it has seen misses nothing.
+/// Only what lies below the oldest transaction that still runs is read: nothing can appear there any more, so a reader
+/// that goes on behind the last record it has seen misses nothing.
 package final class AuditStore: @unchecked Sendable {
   private let pool: PostgresPool
   private let installation: Installation
@@ -45,8 +45,8 @@ package final class AuditStore: @unchecked Sendable {
     self.settings = settings
   }
 
-  /// Fixes the end of a bounded reading: behind every change that is acknowledged now. Waits for the transactions that run
-  /// now, at most `settings.auditSettleWait`.
+  /// Fixes the end of a bounded reading: behind every change that is acknowledged now. Waits for the transactions that
+  /// run now, at most `settings.auditSettleWait`.
   package func bound(deadline: ContinuousClock.Instant? = nil) async throws(SegmentationError) -> AuditBound {
     let identity = try await installation.refreshedIdentity(deadline: deadline)
     let patience = ContinuousClock.now + settings.auditSettleWait
@@ -93,7 +93,8 @@ package final class AuditStore: @unchecked Sendable {
     return ids
   }
 
-  /// The next records behind `position`, in order, not beyond the bound. Fewer than `limit` means that there are no more.
+  /// The next records behind `position`, in order, not beyond the bound. Fewer than `limit` means that there are no
+  /// more.
   package func read(
     after position: AuditPosition, to bound: AuditBound, limit: Int, filter: AuditFilter = AuditFilter(),
     deadline: ContinuousClock.Instant? = nil
@@ -115,9 +116,9 @@ package final class AuditStore: @unchecked Sendable {
 
   /// Reads one era. COPY takes no parameters; all that goes in is numbers.
   ///
-  /// The era stands apart, because the planner guesses from the first column alone how much lies behind a position. What it knows
-  /// of the newest records is always old, so it would sort all of them for each chunk: it must walk the index instead. A few
-  /// users' records are better fetched and sorted.
+  /// The era stands apart, because the planner guesses from the first column alone how much lies behind a position.
+  /// What it knows of the newest records is always old, so it would sort all of them for each chunk: it must walk the
+  /// index instead. A few users' records are better fetched and sorted.
   private static func copy(
     _ era: Int32, after position: AuditPosition, to end: AuditPosition, limit: Int, _ filter: AuditFilter
   ) -> String {

@@ -61,8 +61,8 @@ package final class Installation: @unchecked Sendable {
     return identity
   }
 
-  /// What the server does at its start and daily: makes the audit log's partitions ahead of time, and begins a new era when
-  /// the data came here from a dump.
+  /// What the server does at its start and daily: makes the audit log's partitions ahead of time, and begins a new era
+  /// when the data came here from a dump.
   /// - Returns: Whether a new era began.
   /// - Throws: `SegmentationError`.
   @discardableResult

@@ -119,7 +119,8 @@ package struct Migrator: Sendable {
     return applied.map { Status(number: $0.number, name: $0.name, appliedAt: $0.at) } + pending
   }
 
-  /// - Throws: `SegmentationError`: `notMigrated` when the schema is older than this program needs, `schemaMismatch` when it is
+  /// - Throws: `SegmentationError`: `notMigrated` when the schema is older than this program needs, `schemaMismatch`
+  ///   when it is
   ///   newer or another.
   package func requireCurrent(deadline: ContinuousClock.Instant? = nil) async throws(SegmentationError) {
     let known = try Migration.all()

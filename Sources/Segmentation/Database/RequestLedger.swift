@@ -8,8 +8,8 @@ import Postgres
 
 /// The answers to requests that carried an id: the same request again gets the same answer and changes nothing.
 ///
-/// The answer is kept by the transaction that makes the change, so there are both or neither. Of two copies that race, the
-/// second one waits for the first one's row and then finds its answer.
+/// The answer is kept by the transaction that makes the change, so there are both or neither. Of two copies that race,
+/// the second one waits for the first one's row and then finds its answer.
 struct RequestLedger: Sendable {
   /// What a transaction keeps.
   struct Entry: Sendable {

@@ -2,8 +2,8 @@ import Digest
 
 /// Where a user stands in a segment's outreach: the same number in every program and for ever (docs/outreach.md).
 ///
-/// The first four bytes, big endian, of SHA-256 over the ASCII text `<segment id>:<user id>`, times 1,000,000, shifted right
-/// by 32. `segmentd.bucket` is the same in SQL.
+/// The first four bytes, big endian, of SHA-256 over the ASCII text `<segment id>:<user id>`, times 1,000,000, shifted
+/// right by 32. `segmentd.bucket` is the same in SQL.
 package struct Bucket: Hashable, Comparable, Sendable {
   /// 0 to 999,999.
   package let number: Int32

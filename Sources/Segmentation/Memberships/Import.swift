@@ -57,7 +57,8 @@ package struct ImportRejection: Hashable, Sendable {
   package let message: String
 }
 
-/// What an import did so far. Each row is counted once in `assigned`, `renewed`, `alreadyPresent`, `rejected` or `usersOnly`.
+/// What an import did so far. Each row is counted once in `assigned`, `renewed`, `alreadyPresent`, `rejected` or
+/// `usersOnly`.
 package struct ImportSummary: Sendable {
   package internal(set) var rows: Int64 = 0
   package internal(set) var assigned: Int64 = 0

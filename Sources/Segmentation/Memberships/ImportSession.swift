@@ -1,7 +1,7 @@
 import Postgres
 
-/// One import. Rows go to the database in chunks of some thousands, a few statements each; a chunk that is done stays done when a
-/// later one fails, and importing the same rows again is safe. Used by one task at a time.
+/// One import. Rows go to the database in chunks of some thousands, a few statements each; a chunk that is done stays
+/// done when a later one fails, and importing the same rows again is safe. Used by one task at a time.
 ///
 ///     add ─► chunk full ─► users, segments ─► new memberships ─► what is left over, by the policy
 ///     finish ─► the last chunk ─► summary

@@ -1,6 +1,7 @@
 import Postgres
 
-/// What the ledger keeps of an update's answer: a line for each outcome, after one that tells whether the user was created.
+/// What the ledger keeps of an update's answer: a line for each outcome, after one that tells whether the user was
+/// created.
 struct KeptUpdate: Sendable {
   let text: String
 

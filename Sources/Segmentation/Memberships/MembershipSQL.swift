@@ -4,9 +4,9 @@ import Postgres
 enum MembershipSQL {
   /// Makes changes that were decided upon a look, or none of them when one does not find what was seen then.
   ///
-  /// By arrays, an element a change: $1 user, $2 segment, $3 kind, $4 the expiry that was found, $5 the new expiry, $6 slug,
-  /// $7 cause, $8 actor, $9 request id. By arrays, an element a request to remember: $10 request id, $11 fingerprint,
-  /// $12 answer, $13 whether it changed anything. $14 the segments, each once. No membership twice.
+  /// By arrays, an element a change: $1 user, $2 segment, $3 kind, $4 the expiry that was found, $5 the new expiry, $6
+  /// slug, $7 cause, $8 actor, $9 request id. By arrays, an element a request to remember: $10 request id, $11
+  /// fingerprint, $12 answer, $13 whether it changed anything. $14 the segments, each once. No membership twice.
   static let write = Statement(
     "membership_write",
     """
@@ -78,10 +78,10 @@ enum MembershipSQL {
     SELECT ending.era, settled.xid, ending.sequence FROM settled, ending
     """)
 
-  /// Assigns what is not there yet, and answers the positions (from 1) of what is there or whose expiry has passed; nothing
-  /// when a segment is gone. By arrays: $1 user, $2 segment, $3 expiry, $4 slug; $5 actor, $6 request id; $7 the segments, each
-  /// once.
-  /// Columns: position, era, xid, sequence, how many were added; at least one row, with position NULL when all were added.
+  /// Assigns what is not there yet, and answers the positions (from 1) of what is there or whose expiry has passed;
+  /// nothing when a segment is gone. By arrays: $1 user, $2 segment, $3 expiry, $4 slug; $5 actor, $6 request id; $7
+  /// the segments, each once. Columns: position, era, xid, sequence, how many were added; at least one row, with
+  /// position NULL when all were added.
   static let insertNew = Statement(
     "membership_insert_new",
     """

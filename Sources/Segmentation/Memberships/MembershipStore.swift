@@ -33,8 +33,8 @@ package final class MembershipStore: @unchecked Sendable {
     }
   }
 
-  /// The slugs of the segments that the user is in at this instant, sorted. A user that nobody made known is in none: telling
-  /// it apart would cost a second query.
+  /// The slugs of the segments that the user is in at this instant, sorted. A user that nobody made known is in none:
+  /// telling it apart would cost a second query.
   package func segments(of user: UserID, by caller: Caller) async throws(SegmentationError) -> [Slug] {
     try await slugReads.submit(user, deadline: caller.deadline)
   }
@@ -61,8 +61,10 @@ package final class MembershipStore: @unchecked Sendable {
 
   /// Assigns segments to one user and removes others: all of it happens, or nothing.
   ///
-  /// Calls that arrive while a change is on its way are made together in the next one, each by itself as far as anybody can tell.
-  /// - Throws: `userNotFound`, `segmentNotFound`, `membershipAlreadyExists`, `membershipNotFound`, `requestIDReused`, `invalid`.
+  /// Calls that arrive while a change is on its way are made together in the next one, each by itself as far as anybody
+  /// can tell.
+  /// - Throws: `userNotFound`, `segmentNotFound`, `membershipAlreadyExists`, `membershipNotFound`, `requestIDReused`,
+  ///   `invalid`.
   package func update(
     _ update: MembershipUpdate, by caller: Caller
   ) async throws(SegmentationError) -> MembershipUpdateResult {

@@ -53,7 +53,8 @@ struct MembershipWriter: Sendable {
   }
 
   /// One look and what follows from it.
-  /// - Returns: The calls that must wait for the next pass, because an earlier one changes the same user or has the same id.
+  /// - Returns: The calls that must wait for the next pass, because an earlier one changes the same user or has the
+  ///   same id.
   private func pass(
     _ calls: [Call], _ open: [Int], _ answers: inout [Answer?], deadline: ContinuousClock.Instant?
   ) async throws -> [Int] {

@@ -2,15 +2,16 @@ import EventLoop
 import Logging
 import Postgres
 
-/// Ends memberships whose time is up: one DEPRIVE each, cause EXPIRY, effective at exactly the promised instant. Reads do not
-/// depend on it. Any number of instances may run; one at a time sweeps, the others leave it to that one. Confined to its loop.
+/// Ends memberships whose time is up: one DEPRIVE each, cause EXPIRY, effective at exactly the promised instant. Reads
+/// do not depend on it. Any number of instances may run; one at a time sweeps, the others leave it to that one.
+/// Confined to its loop.
 package final class Sweeper: @unchecked Sendable {
   private let pool: PostgresPool
   private let settings: SegmentationSettings
   private let logger: Logger
 
-  /// $1 how many at most. A membership that was renewed or removed since the look is left alone: its row is compared again when
-  /// it is taken. Columns: how many were due, how many were ended.
+  /// $1 how many at most. A membership that was renewed or removed since the look is left alone: its row is compared
+  /// again when it is taken. Columns: how many were due, how many were ended.
   private static let sweep = Statement(
     "sweep",
     """

@@ -1,7 +1,7 @@
 import Postgres
 
-/// The slugs of segments by id, so that reads need no join. A slug never changes and an id is never used again, so nothing in
-/// it goes stale. Confined to its loop.
+/// The slugs of segments by id, so that reads need no join. A slug never changes and an id is never used again, so
+/// nothing in it goes stale. Confined to its loop.
 package final class SegmentDirectory: @unchecked Sendable {
   private static let lookUp = Statement(
     "directory_look_up",

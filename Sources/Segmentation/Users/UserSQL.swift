@@ -4,9 +4,9 @@ import Postgres
 enum UserSQL {
   /// $1 user ids, each once; $2 segments to leave alone; $3 actor, $4 request id.
   ///
-  /// The users that are not known become known, and members of the living segments whose outreach covers them. The segments are
-  /// locked as for any assignment, so that none is deleted meanwhile. Who creates a segment with an outreach shuts the table
-  /// of users first: this statement then waits before it looks, and sees the segment.
+  /// The users that are not known become known, and members of the living segments whose outreach covers them. The
+  /// segments are locked as for any assignment, so that none is deleted meanwhile. Who creates a segment with an
+  /// outreach shuts the table of users first: this statement then waits before it looks, and sees the segment.
   private static let creation = """
     WITH created AS (
       INSERT INTO segmentd.users (user_id)
@@ -39,7 +39,8 @@ enum UserSQL {
     )
     """
 
-  /// For one user: when it was created, the slugs it is enrolled in, the end of the audit records. No row when it was known.
+  /// For one user: when it was created, the slugs it is enrolled in, the end of the audit records. No row when it was
+  /// known.
   static let create = Statement(
     "user_create",
     """

@@ -100,7 +100,10 @@ import Testing
       try await stores.sql("UPDATE segmentd.memberships SET expires_at = 'infinity' WHERE user_id = 2")
       try await stores.sql("DELETE FROM segmentd.audit WHERE user_id = 3")
       try await stores.sql(
-        "INSERT INTO segmentd.memberships SELECT 99, segment_id, NULL, assigned_at, cause FROM segmentd.memberships LIMIT 1"
+        """
+        INSERT INTO segmentd.memberships
+        SELECT 99, segment_id, NULL, assigned_at, cause FROM segmentd.memberships LIMIT 1
+        """
       )
       let found = try await differences(stores, usersPerChunk: 2).map { "\($0.user) \($0.kind)" }
       #expect(

@@ -68,7 +68,8 @@ import Testing
     }
   }
 
-  /// The order of the log must be that of the changes, also when a transaction that began earlier gets hold of a membership later.
+  /// The order of the log must be that of the changes, also when a transaction that began earlier gets hold of a
+  /// membership later.
   @Test func `random changes by many at once are told by the log exactly`() async throws {
     try await withStores(connections: 12) { stores in
       let seed = UInt64.random(in: 0...UInt64.max)

@@ -43,8 +43,8 @@ struct Stores: Sendable {
   }
 }
 
-/// Runs `body` on the loop with stores over a fresh migrated database, then replays the audit log: whatever a test does, the log
-/// must tell it.
+/// Runs `body` on the loop with stores over a fresh migrated database, then replays the audit log: whatever a test
+/// does, the log must tell it.
 @discardableResult
 func withStores<Output: Sendable>(
   connections: Int = 3, settings: SegmentationSettings = SegmentationSettings(), checksAudit: Bool = true,

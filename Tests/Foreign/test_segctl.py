@@ -1,7 +1,6 @@
 """segctl as people and scripts use it: the built binary against a real segmentd."""
 
 import csv
-import hashlib
 import io
 import json
 import os
@@ -70,6 +69,8 @@ def test_users_are_created_from_arguments_and_from_standard_input(segctl):
     assert [u["created"] for u in segctl.json("user", "create", 9001, 9002)] == [True, True]
     lines = segctl("user", "create", "-", "--allow-existing", "-o", "jsonl", input="9002\n\n9003\n").splitlines()
     assert [(json.loads(l)["user_id"], json.loads(l)["created"]) for l in lines] == [(9002, False), (9003, True)]
+    partly = segctl.fails("user", "create", 9004, 9003, 9005, "-o", "json")
+    assert partly.returncode == ALREADY_EXISTS and [u["user_id"] for u in json.loads(partly.stdout)] == [9004]
     assert segctl.fails("user", "create", 0).returncode == INVALID
     assert segctl.fails("user", "create", "--", -1).returncode == INVALID
     assert segctl.fails("user", "create", "-", input="1\nx\n").returncode == BAD_INPUT

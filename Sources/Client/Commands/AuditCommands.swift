@@ -35,7 +35,8 @@ struct AuditCommand: ParsableCommand {
     @OptionGroup var connectionOptions: ConnectionOptions
 
     func run(on connection: Connection) async throws -> ExitStatus {
-      let file = try output.map { try OutputFile.creating($0, on: connection.loop) }
+      let path = output == "-" ? nil : output
+      let file = try path.map { try OutputFile.creating($0, on: connection.loop) }
       let export = try AuditExport(
         format, to: file ?? .standardOutput(on: connection.loop), showsProgress: file != nil)
       try await export.run(request, on: connection)

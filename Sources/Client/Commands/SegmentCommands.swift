@@ -62,14 +62,14 @@ struct SegmentCommand: ParsableCommand {
     @OptionGroup var connectionOptions: ConnectionOptions
 
     func run(on connection: Connection) async throws -> ExitStatus {
-      var printer = RecordPrinter<SegmentRecord>(output.format, to: .standardOutput(on: connection.loop))
       var request = ListSegmentsRequest(pageSize: 1000, slugPrefix: prefix, view: full ? .full : .basic)
-      repeat {
-        let page = try await connection.unary(SegmentService.Methods.listSegments, request)
-        try await printer.print(page.segments.map { SegmentRecord($0, isFull: full) })
-        request.pageToken = page.nextPageToken
-      } while !request.pageToken.isEmpty
-      try await printer.finish()
+      try await output.format.print(SegmentRecord.self, to: .standardOutput(on: connection.loop)) { printer in
+        repeat {
+          let page = try await connection.unary(SegmentService.Methods.listSegments, request)
+          try await printer.print(page.segments.map { SegmentRecord($0, isFull: full) })
+          request.pageToken = page.nextPageToken
+        } while !request.pageToken.isEmpty
+      }
       return .success
     }
   }

@@ -20,16 +20,15 @@ struct UserCommand: ParsableCommand {
     func validate() throws { try UserIDs.check(ids) }
 
     func run(on connection: Connection) async throws -> ExitStatus {
-      var printer = RecordPrinter<UserCreatedRecord>(output.format, to: .standardOutput(on: connection.loop))
       var ids = try UserIDs(ids, on: connection.loop)
-      while let id = try await ids.next() {
-        let response = try await connection.unary(
-          UserService.Methods.createUser,
-          CreateUserRequest(
-            userID: id, allowExisting: allowExisting, requestID: change.requestID, validateOnly: change.validateOnly))
-        try await printer.print([UserCreatedRecord(response, userID: id)])
+      try await output.format.print(UserCreatedRecord.self, to: .standardOutput(on: connection.loop)) { printer in
+        while let id = try await ids.next() {
+          let request = CreateUserRequest(
+            userID: id, allowExisting: allowExisting, requestID: change.requestID, validateOnly: change.validateOnly)
+          let response = try await connection.unary(UserService.Methods.createUser, request)
+          try await printer.print([UserCreatedRecord(response, userID: id)])
+        }
       }
-      try await printer.finish()
       return .success
     }
   }
@@ -45,13 +44,13 @@ struct UserCommand: ParsableCommand {
     func validate() throws { try UserIDs.check(ids) }
 
     func run(on connection: Connection) async throws -> ExitStatus {
-      var printer = RecordPrinter<UserRecord>(output.format, to: .standardOutput(on: connection.loop))
       var ids = try UserIDs(ids, on: connection.loop)
-      while let id = try await ids.next() {
-        let response = try await connection.unary(UserService.Methods.getUser, GetUserRequest(userID: id))
-        try await printer.print([UserRecord(response.user ?? User(id: id))])
+      try await output.format.print(UserRecord.self, to: .standardOutput(on: connection.loop)) { printer in
+        while let id = try await ids.next() {
+          let response = try await connection.unary(UserService.Methods.getUser, GetUserRequest(userID: id))
+          try await printer.print([UserRecord(response.user ?? User(id: id))])
+        }
       }
-      try await printer.finish()
       return .success
     }
   }
@@ -69,14 +68,14 @@ struct UserCommand: ParsableCommand {
     func validate() throws { try UserIDs.check(ids) }
 
     func run(on connection: Connection) async throws -> ExitStatus {
-      var printer = RecordPrinter<MembershipRecord>(output.format, to: .standardOutput(on: connection.loop))
       var ids = try UserIDs(ids, on: connection.loop)
-      while true {
-        let batch = try await ids.next(Self.batch)
-        guard !batch.isEmpty else { break }
-        for user in try await segments(of: batch, connection) { try await printer.print(Self.records(user)) }
+      try await output.format.print(MembershipRecord.self, to: .standardOutput(on: connection.loop)) { printer in
+        while true {
+          let batch = try await ids.next(Self.batch)
+          guard !batch.isEmpty else { return }
+          for user in try await segments(of: batch, connection) { try await printer.print(Self.records(user)) }
+        }
       }
-      try await printer.finish()
       return .success
     }
 

@@ -37,10 +37,18 @@ final class AuditExport: @unchecked Sendable {
       call.cancel()
       // What has arrived is good, up to here, and whole lines; the task may be cancelled, the writing goes on.
       await connection.loop.spawn { [output] in try? await output.drain() }.value
-      if (error as? Failure)?.status != .brokenPipe {
-        StandardError.line("the export ended early, after \(Text.grouped(count)) records")
-      }
+      progress.clear()
+      tellWhatIsThere(after: error)
       throw error
+    }
+  }
+
+  private func tellWhatIsThere(after error: any Error) {
+    let place = output.partialPath.map { "; what came is in \($0)" } ?? ""
+    switch (error as? Failure)?.status {
+    case .brokenPipe: break
+    case .digestMismatch: StandardError.line("the export is not to be trusted" + place)
+    default: StandardError.line("the export ended early, after \(Text.grouped(count)) records" + place)
     }
   }
 

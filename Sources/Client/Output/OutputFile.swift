@@ -21,7 +21,7 @@ final class OutputFile: @unchecked Sendable {
   private let ownsDescriptor: Bool
   private let queue = DispatchQueue(label: "segctl.output")
   /// What `path` is called until it is whole; nil when it is written in place.
-  private let partialPath: String?
+  let partialPath: String?
   private let path: String
 
   private var pending: [UInt8] = []

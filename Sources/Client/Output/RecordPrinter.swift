@@ -50,12 +50,23 @@ struct RecordPrinter<Row: Record>: ~Copyable {
 }
 
 extension OutputFormat {
+  /// Prints what the body gives to the printer; also what it gave before it failed, for that has been done.
+  /// - Throws: `Failure`, what the body throws
+  func print<Row: Record>(
+    _ type: Row.Type, to output: OutputFile, _ body: (inout RecordPrinter<Row>) async throws -> Void
+  ) async throws {
+    var printer = RecordPrinter<Row>(self, to: output)
+    do { try await body(&printer) } catch {
+      try await printer.finish()
+      throw error
+    }
+    try await printer.finish()
+  }
+
   /// Prints some records.
   /// - Throws: `Failure`
   func print<Row: Record>(_ rows: [Row], to output: OutputFile) async throws {
-    var printer = RecordPrinter<Row>(self, to: output)
-    try await printer.print(rows)
-    try await printer.finish()
+    try await print(Row.self, to: output) { printer in try await printer.print(rows) }
   }
 
   /// Prints the one thing that a command answers: as JSON it is an object.

@@ -167,7 +167,7 @@ def test_an_import_needs_its_header_and_its_file(segctl, tmp_path):
 
 
 def test_an_import_shows_its_progress_on_a_terminal(server, tmp_path):
-    path = import_file(tmp_path, "user_id,segment_slug\n" + "".join(f"{u},PTY\n" for u in range(1, 100_001)))
+    path = import_file(tmp_path, "user_id,segment_slug\n" + "".join(f"{u},PTY\n" for u in range(1_000_001, 1_100_001)))
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [binary("segctl"), "import", "memberships", str(path), "--create-users", "--create-segments", "--address",
@@ -230,7 +230,7 @@ def test_the_audit_log_is_filtered(segctl, audited):
 def test_the_audit_log_names_the_actor(segctl):
     segctl("segment", "create", "ACTED")
     segctl("user", "update", 9300, "--assign", "ACTED", "--create-user", "--actor", "support", "--request-id", "r-9300")
-    record = json.loads(segctl("audit", "stream", "--user", 9300, "-o", "jsonl"))
+    record = json.loads(segctl("audit", "stream", "--segment", "ACTED", "-o", "jsonl"))
     assert (record["actor"], record["request_id"], record["cause"]) == ("support", "r-9300", "REQUEST")
 
 

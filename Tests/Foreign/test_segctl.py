@@ -66,11 +66,11 @@ def test_a_bad_segment_is_named(segctl, arguments):
 
 
 def test_users_are_created_from_arguments_and_from_standard_input(segctl):
-    assert [u["created"] for u in segctl.json("user", "create", 9001, 9002)] == [True, True]
-    lines = segctl("user", "create", "-", "--allow-existing", "-o", "jsonl", input="9002\n\n9003\n").splitlines()
-    assert [(json.loads(l)["user_id"], json.loads(l)["created"]) for l in lines] == [(9002, False), (9003, True)]
-    partly = segctl.fails("user", "create", 9004, 9003, 9005, "-o", "json")
-    assert partly.returncode == ALREADY_EXISTS and [u["user_id"] for u in json.loads(partly.stdout)] == [9004]
+    assert [u["created"] for u in segctl.json("user", "create", 7_009_001, 7_009_002)] == [True, True]
+    lines = segctl("user", "create", "-", "--allow-existing", "-o", "jsonl", input="7009002\n\n7009003\n").splitlines()
+    assert [(json.loads(l)["user_id"], json.loads(l)["created"]) for l in lines] == [(7_009_002, False), (7_009_003, True)]
+    partly = segctl.fails("user", "create", 7_009_004, 7_009_003, 7_009_005, "-o", "json")
+    assert partly.returncode == ALREADY_EXISTS and [u["user_id"] for u in json.loads(partly.stdout)] == [7_009_004]
     assert segctl.fails("user", "create", 0).returncode == INVALID
     assert segctl.fails("user", "create", "--", -1).returncode == INVALID
     assert segctl.fails("user", "create", "-", input="1\nx\n").returncode == BAD_INPUT
@@ -79,32 +79,32 @@ def test_users_are_created_from_arguments_and_from_standard_input(segctl):
 def test_a_user_is_updated_and_its_segments_listed(segctl):
     for slug in ["UP_A", "UP_B", "UP_C"]:
         segctl("segment", "create", slug)
-    done = segctl.json("user", "update", 9100, "--assign", "UP_A", "--assign", "UP_B=7d", "--create-user")
+    done = segctl.json("user", "update", 7_009_100, "--assign", "UP_A", "--assign", "UP_B=7d", "--create-user")
     assert done["user_created"] and [o["outcome"] for o in done["outcomes"]] == ["ASSIGNED", "ASSIGNED"]
-    segments = segctl.json("user", "segments", 9100)
+    segments = segctl.json("user", "segments", 7_009_100)
     assert [s["segment_slug"] for s in segments] == ["UP_A", "UP_B"]
     assert "expires_at" not in segments[0] and segments[1]["expires_at"].endswith("Z")
-    change = ["user", "update", 9100, "--assign", "UP_C", "--remove", "UP_A"]
+    change = ["user", "update", 7_009_100, "--assign", "UP_C", "--remove", "UP_A"]
     segctl(*change, "--validate-only")
-    assert [s["segment_slug"] for s in segctl.json("user", "segments", 9100)] == ["UP_A", "UP_B"]
+    assert [s["segment_slug"] for s in segctl.json("user", "segments", 7_009_100)] == ["UP_A", "UP_B"]
     segctl(*change)
-    table = segctl("user", "segments", 9100)
+    table = segctl("user", "segments", 7_009_100)
     assert table.splitlines()[0].split()[:2] == ["USER", "ID"] and "UP_C" in table and "UP_A" not in table
-    assert len(segctl.json("user", "segments", 9100, 9101, 9100)) == 4
-    assert segctl.fails("user", "update", 9100, "--assign", "UP_B").returncode == ALREADY_EXISTS
-    kept = segctl.json("user", "update", 9100, "--assign", "UP_B", "--if-present", "keep")
+    assert len(segctl.json("user", "segments", 7_009_100, 7_009_101, 7_009_100)) == 4
+    assert segctl.fails("user", "update", 7_009_100, "--assign", "UP_B").returncode == ALREADY_EXISTS
+    kept = segctl.json("user", "update", 7_009_100, "--assign", "UP_B", "--if-present", "keep")
     assert kept["outcomes"][0]["outcome"] == "KEPT"
-    assert segctl.fails("user", "update", 9100, "--remove", "UP_A").returncode == NOT_FOUND
-    segctl("user", "update", 9100, "--remove", "UP_A", "--if-missing", "ignore")
-    assert segctl.fails("user", "update", 9100, "--assign", "NOWHERE").returncode == NOT_FOUND
-    assert segctl.fails("user", "update", 9100, "--assign", "UP_A=2020-01-01T00:00:00Z").returncode == INVALID
+    assert segctl.fails("user", "update", 7_009_100, "--remove", "UP_A").returncode == NOT_FOUND
+    segctl("user", "update", 7_009_100, "--remove", "UP_A", "--if-missing", "ignore")
+    assert segctl.fails("user", "update", 7_009_100, "--assign", "NOWHERE").returncode == NOT_FOUND
+    assert segctl.fails("user", "update", 7_009_100, "--assign", "UP_A=2020-01-01T00:00:00Z").returncode == INVALID
 
 
 # Imports
 
 
 def test_an_import_counts_what_it_did_and_does_it_once(segctl, tmp_path):
-    rows = "".join(f"{user},IMP_{user % 3}\n" for user in range(20_000, 45_000))
+    rows = "".join(f"{user},IMP_{user % 3}\n" for user in range(7_020_000, 7_045_000))
     path = import_file(tmp_path, "user_id,segment_slug\n" + rows)
     create = ["--create-users", "--create-segments"]
     first = segctl.json("import", "memberships", path, *create)
@@ -118,12 +118,12 @@ def test_an_import_counts_what_it_did_and_does_it_once(segctl, tmp_path):
 
 
 def test_rejected_lines_go_to_a_file_and_the_import_goes_on(run_segctl, tmp_path):
-    lines = ["user_id,segment_slug,expires_at"] + [f"{user},REJ," for user in range(50_000, 90_010)]
+    lines = ["user_id,segment_slug,expires_at"] + [f"{user},REJ," for user in range(7_050_000, 7_090_010)]
     bad = {
         40_001: ("nonsense", "MALFORMED"),
-        40_003: ("50000,NOWHERE_AT_ALL!,", "INVALID_SLUG"),
+        40_003: ("7050000,NOWHERE_AT_ALL!,", "INVALID_SLUG"),
         40_004: ("0,REJ,", "INVALID_USER"),
-        40_005: ('60000,REJ,"2020-01-01T00:00:00Z"', "INVALID_EXPIRY"),
+        40_005: ('7060000,REJ,"2020-01-01T00:00:00Z"', "INVALID_EXPIRY"),
     }
     for number, (line, _) in bad.items():
         lines[number - 1] = line
@@ -141,7 +141,7 @@ def test_rejected_lines_go_to_a_file_and_the_import_goes_on(run_segctl, tmp_path
         rejects = list(csv.DictReader(file))
     assert [(int(r["line_number"]), r["line"], r["reason"]) for r in rejects] == [(n, *b) for n, b in bad.items()]
     # What is mended can be imported, and a good import leaves no rejects.
-    path.write_text("user_id,segment_slug\n50001,REJ\n")
+    path.write_text("user_id,segment_slug\n7050001,REJ\n")
     run_segctl("import", "memberships", str(path), "--rejects", str(tmp_path / "r.csv"))
     assert not (tmp_path / "r.csv").exists()
 
@@ -167,7 +167,7 @@ def test_an_import_needs_its_header_and_its_file(segctl, tmp_path):
 
 
 def test_an_import_shows_its_progress_on_a_terminal(server, tmp_path):
-    path = import_file(tmp_path, "user_id,segment_slug\n" + "".join(f"{u},PTY\n" for u in range(1_000_001, 1_100_001)))
+    path = import_file(tmp_path, "user_id,segment_slug\n" + "".join(f"{u},PTY\n" for u in range(7_100_001, 7_200_001)))
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [binary("segctl"), "import", "memberships", str(path), "--create-users", "--create-segments", "--address",
@@ -194,12 +194,12 @@ def read_terminal(descriptor):
 @pytest.fixture(scope="module")
 def audited(server):
     """Some thousand records in a segment of their own."""
-    text = "user_id,segment_slug\n" + "".join(f"{u},AUDITED\n" for u in range(300_001, 320_001))
+    text = "user_id,segment_slug\n" + "".join(f"{u},AUDITED\n" for u in range(7_300_001, 7_320_001))
     subprocess.run(
         [binary("segctl"), "--address", server.address, "import", "memberships", "-", "--create-users",
          "--create-segments"], input=text, text=True, check=True, capture_output=True,
     )
-    return range(300_001, 320_001)
+    return range(7_300_001, 7_320_001)
 
 
 def test_the_audit_log_is_the_same_in_every_format(segctl, audited, tmp_path):
@@ -220,7 +220,7 @@ def test_the_audit_log_is_the_same_in_every_format(segctl, audited, tmp_path):
 
 
 def test_the_audit_log_is_filtered(segctl, audited):
-    one = segctl("audit", "stream", "--user", 300_001, "--user", 300_002, "--segment", "AUDITED", "--cause", "import")
+    one = segctl("audit", "stream", "--user", 7_300_001, "--user", 7_300_002, "--segment", "AUDITED", "--cause", "import")
     assert len(one.splitlines()) == 3
     assert len(segctl("audit", "stream", "--segment", "AUDITED", "--action", "deprive").splitlines()) == 1
     assert len(segctl("audit", "stream", "--segment", "AUDITED", "--to", "2020-01-01").splitlines()) == 1
@@ -229,7 +229,7 @@ def test_the_audit_log_is_filtered(segctl, audited):
 
 def test_the_audit_log_names_the_actor(segctl):
     segctl("segment", "create", "ACTED")
-    segctl("user", "update", 9300, "--assign", "ACTED", "--create-user", "--actor", "support", "--request-id", "r-9300")
+    segctl("user", "update", 7_009_300, "--assign", "ACTED", "--create-user", "--actor", "support", "--request-id", "r-9300")
     record = json.loads(segctl("audit", "stream", "--segment", "ACTED", "-o", "jsonl"))
     assert (record["actor"], record["request_id"], record["cause"]) == ("support", "r-9300", "REQUEST")
 

@@ -7,7 +7,8 @@ package enum SettingsTable {
   static let listen = Setting(
     "listen", .endpoint, "HOST:PORT", default: "127.0.0.1:7700", "Where gRPC calls are answered")
   static let adminListen = Setting(
-    "admin-listen", .endpoint, "HOST:PORT", default: "127.0.0.1:7701", "Where health and readiness are answered over HTTP"
+    "admin-listen", .endpoint, "HOST:PORT", default: "127.0.0.1:7701",
+    "Where health and readiness are answered over HTTP"
   )
 
   static let database = Setting(

@@ -73,6 +73,9 @@ let package = Package(
 
     // Benchmarks
     .executableTarget(
+      name: "load-client", dependencies: ["Contract", "GRPC", "Proto", "EventLoop"], path: "Benchmarks/LoadClient",
+      swiftSettings: strict),
+    .executableTarget(
       name: "static-server", dependencies: ["Contract", "GRPC", "Proto", "EventLoop"], path: "Benchmarks/StaticServer",
       swiftSettings: strict),
 

@@ -238,16 +238,42 @@ class Database:
 
 def queries(server, database, body):
     say("GetUserSegments on PostgreSQL")
-    rows = unary("segmentd", server, QUERY_PATH, body, database.postmaster)
+    same = unary("segmentd", server, QUERY_PATH, body, database.postmaster)
+    varied = random_users("segmentd", server, QUERY_PATH, database.postmaster)
     if peer("go-grpc"):
         with Server([peer("go-grpc"), "-addr", "127.0.0.1:7793", "-mode", "pg"], env=database.env, port=7793) as go:
-            rows += unary("grpc-go + pgx", go, STATIC_PATH, body, database.postmaster)
+            same += unary("grpc-go + pgx", go, STATIC_PATH, body, database.postmaster)
+            varied += random_users("grpc-go + pgx", go, STATIC_PATH, database.postmaster)
+    return same, varied
+
+
+def random_users(label, server, path, postmaster):
+    """Calls/s and CPU a call when every call asks for another user."""
+    rows = []
+    for connections, streams in SHAPES:
+        samples = []
+        for _ in range(REPEATS):
+            seconds = max(2, int(AIM))
+            before, before_pg = cpu(server.pid), backend_cpu(postmaster)
+            done = subprocess.run(
+                [str(a) for a in (BIN / "load-client", server.address, path, USERS, seconds, connections, streams)],
+                capture_output=True, text=True, timeout=120,
+            )
+            if done.returncode:
+                sys.exit(f"{label}: {done.stdout}{done.stderr}")
+            rate = float(done.stdout)
+            calls = rate * seconds
+            samples.append(
+                (rate, (cpu(server.pid) - before) * 1e6 / calls, (backend_cpu(postmaster) - before_pg) * 1e6 / calls))
+        rate, used, used_pg = (statistics.median(column) for column in zip(*samples))
+        rows.append((label, f"{connections} x {streams}", rate, used, used_pg, peak_memory(server.pid)))
+        say(f"  {label:28s} {connections:>3} x {streams:<3} {rate:>9,.0f} calls/s {used:6.1f} us server {used_pg:6.1f} us pg")
     return rows
 
 
 def pgbench(database):
     script = WORK / "plain.sql"
-    script.write_text(f"\\set u 42\n{PLAIN_QUERY}\n")
+    script.write_text(f"\\set u random(1, {USERS})\n{PLAIN_QUERY}\n")
     rows = []
     for clients in (1, 4, 8):
         out = subprocess.run(
@@ -323,7 +349,7 @@ def main():
     with segmentd() as server:
         database = Database()
         database.load()
-        answered = queries(server, database, body)
+        answered, varied = queries(server, database, body)
         limits = pgbench(database)
         exported = exports(server, database)
     peers = "beside grpc-go + pgx and the C floor" if peer("go-grpc") else (
@@ -344,11 +370,16 @@ h2load, one message of five strings: `h2load -c CONNECTIONS -m STREAMS -d body.b
 {unary_table(static)}
 ## GetUserSegments on PostgreSQL
 
-{USERS:,} users with 5 memberships each, the same user each time, random_page_cost 1.1. segmentd reads
+{USERS:,} users with 5 memberships each, random_page_cost 1.1. h2load asks for the same user each time; calls that wait
+together share a query, and PostgreSQL then looks that user up once. segmentd reads
 `segmentd.memberships` and knows the slugs; grpc-go + pgx (8 connections) runs the join that one would write.
 
 {unary_table(answered)}
-The query alone, `pgbench -M prepared -j 1`:
+The same with another random user each time, from a client on segmentd's own runtime, which takes a core of its own
+(`load-client HOST:PORT PATH USERS SECONDS CONNECTIONS STREAMS`):
+
+{unary_table(varied)}
+The query alone for random users, `pgbench -M prepared -j 1`:
 
 | clients | queries/s |
 |---|---|

@@ -78,6 +78,9 @@ let package = Package(
     .executableTarget(
       name: "static-server", dependencies: ["Contract", "GRPC", "Proto", "EventLoop"], path: "Benchmarks/StaticServer",
       swiftSettings: strict),
+    .executableTarget(
+      name: "round-trips", dependencies: ["Postgres", "PostgresFixture", "EventLoop", logging],
+      path: "Benchmarks/RoundTrips", swiftSettings: strict),
 
     // Tests; ProtoEcho is the other end of Tests/Foreign/test_messages.py.
     .executableTarget(name: "ProtoEcho", dependencies: ["Proto"], path: "Tests/ProtoEcho", swiftSettings: strict),

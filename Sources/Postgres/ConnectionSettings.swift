@@ -36,9 +36,8 @@ struct ConnectionSettings {
     var message: UnsafeMutablePointer<CChar>?
     guard let options = PQconninfoParse(text, &message) else {
       defer { PQfreemem(message) }
-      let reason = message.map { String(cString: $0) } ?? "no memory left"
-      let line = reason.split(whereSeparator: \.isNewline).joined(separator: "; ")
-      throw PostgresError(.connectFailed, "the connection string cannot be read: \(line)")
+      let reason = message.map { oneLine($0) } ?? "no memory left"
+      throw PostgresError(.connectFailed, "the connection string cannot be read: \(reason)")
     }
     defer { PQconninfoFree(options) }
     var values: [String: String] = [:]

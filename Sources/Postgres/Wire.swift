@@ -73,7 +73,7 @@ final class Wire {
   /// libpq's last message as one line.
   var message: String {
     guard let text = PQerrorMessage(connection) else { return "libpq has no memory left" }
-    let line = String(cString: text).split(whereSeparator: \.isNewline).joined(separator: "; ")
+    let line = oneLine(text)
     return line.isEmpty ? "the server closed the connection" : line
   }
 
@@ -187,6 +187,12 @@ final class Wire {
     defer { PQfreemem(quoted) }
     return String(cString: quoted)
   }
+}
+
+/// A message of libpq, which can have several lines, as one.
+func oneLine(_ text: UnsafePointer<CChar>) -> String {
+  String(cString: text).split(whereSeparator: \.isNewline).map { $0.drop(while: \.isWhitespace) }.joined(
+    separator: "; ")
 }
 
 /// A pointer for the empty string, which has none of its own.

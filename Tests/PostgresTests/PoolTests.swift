@@ -51,7 +51,7 @@ struct PoolTests {
 
   @Test("a caller waits no longer than the wait timeout")
   func limitsWaiting() async throws {
-    try await withPool(connections: 1, configure: { $0.waitTimeout = .milliseconds(50) }) { pool in
+    try await withPool(connections: 1, configure: { $0.waitTimeout = .seconds(1) }) { pool in
       try await pool.withConnection { _ in
         let error = await #expect(throws: PostgresError.self) { _ = try await pool.query(Self.one) }
         guard case .poolExhausted? = error?.kind else {

@@ -1,6 +1,8 @@
 /// Tidying up after a caller that did not wait: nothing of it may reach the next one.
 ///
 ///     cancel request under way ──over──► exchange read to its end ──► a round trip, ROLLBACK if a transaction is open ──► idle
+///                ▲                              │
+///                └──── not within a moment ─────┘
 extension Link {
   /// Travels through the thread of the cancel request without keeping the link alive there: it must end on its loop.
   private final class Reference: @unchecked Sendable {
@@ -16,10 +18,23 @@ extension Link {
   /// Nobody waits for the exchange any more: ends it on the server and reads what is left of it.
   func abandon() {
     guard case .busy = state else { return }
-    state = .settling(Settling(isCancelOver: false, isProven: false))
-    timer?.schedule(after: Self.settleLimit)
     waiter = nil
     watcher?.watchesReading = true
+    requestCancel(Settling(isCancelOver: false, isProven: false))
+  }
+
+  /// A request that arrives before the server has begun with the statement is lost: it is sent until the statement has ended.
+  func cancelAgain(_ settling: Settling) {
+    if settling.isCancelOver, !settling.isProven, settling.limit > .now { return requestCancel(settling) }
+    close(PostgresError(.connectionLost, "the server did not end a cancelled statement"))
+  }
+
+  private func requestCancel(_ settling: Settling) {
+    var settling = settling
+    settling.isCancelOver = false
+    settling.cancelRequests += 1
+    state = .settling(settling)
+    timer?.schedule(after: Self.settleLimit)
     let mine = serial
     let loop = loop
     guard let canceller else { return cancelOver(mine, false) }
@@ -34,6 +49,7 @@ extension Link {
     guard wasSent else { return close(PostgresError(.connectionLost, "a statement could not be cancelled")) }
     settling.isCancelOver = true
     state = .settling(settling)
+    timer?.schedule(after: .milliseconds(5 << min(settling.cancelRequests, 8)))
     if case .copy = traffic { copyInputArrived() } else { settle() }
   }
 

@@ -36,9 +36,11 @@ final class Link: @unchecked Sendable {
   struct Settling {
     /// No cancel request is under way that could hit the next statement.
     var isCancelOver: Bool
-    /// A round trip has followed the cancel request.
+    /// A round trip has followed the cancel request, or is under way.
     var isProven: Bool
     var rounds = 0
+    var cancelRequests = 0
+    var limit = ContinuousClock.now + Link.settleLimit
   }
 
   /// What is on the wire, that is: how input is read.
@@ -216,8 +218,8 @@ final class Link: @unchecked Sendable {
       let waiter = takeWaiter()
       abandon()
       waiter?.fail(PostgresError.timedOut)
-    case .settling:
-      close(PostgresError(.connectionLost, "the server did not end a cancelled statement"))
+    case .settling(let settling):
+      cancelAgain(settling)
     case .idle, .closed:
       break
     }

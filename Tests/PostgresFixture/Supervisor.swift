@@ -2,7 +2,7 @@
 /// however the test process ends.
 enum Supervisor {
   static let script = #"""
-    trap '' INT TERM HUP
+    trap '' INT TERM HUP PIPE
     bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -Vr | head -n 1)
     [ -n "$bin" ] || bin=$(dirname "$(command -v postgres || echo /nowhere/postgres)")
     if [ "$(id -u)" = 0 ]; then as() { runuser -u postgres -- "$@"; }; else as() { "$@"; }; fi

@@ -10,7 +10,9 @@ struct AuditBatcher {
   /// What a record takes besides its texts.
   private static let fixedBytes = 56
 
-  private(set) var count: Int64 = 0
+  /// How many records were added.
+  private(set) var taken: Int64 = 0
+  private var count: Int64 = 0
   private let identity: DatabaseIdentity
   private let maxRecords: Int
   private let maxBytes: Int
@@ -37,6 +39,7 @@ struct AuditBatcher {
 
   /// - Returns: The batch that the record completes, if it does.
   mutating func add(_ record: Segmentation.AuditRecord) -> StreamAuditResponse? {
+    taken += 1
     let message = Proto.AuditRecord(record)
     line.append(message, to: &lines)
     batchBytes +=

@@ -7,21 +7,31 @@ import Segmentation
 struct AuditRange: Sendable {
   /// How many records are read at once.
   private static let chunk = 8192
+  private static let standardHeartbeat = Duration.seconds(10)
+  private static let shortestHeartbeat = Duration.milliseconds(100)
 
+  /// What there is when the call begins, up to the token that it is to end with; a follower goes on behind it.
   let bound: AuditBound
   let start: Segmentation.AuditPosition
   let filter: AuditFilter
-  private let limit: Int64
+  /// Where to end that was asked for by a token.
+  let endPosition: Segmentation.AuditPosition?
+  let limit: Int64
+  let heartbeat: Duration
 
   /// Fixes the end of the log for this call.
   /// - Throws: `SegmentationError.invalid` for a request that means nothing, RPCError UNIMPLEMENTED for what is not there yet.
   init(_ request: StreamAuditRequest, _ audit: AuditStore, _ call: ServerCall) async throws {
-    if request.follow { throw RPCError(.unimplemented, "follow is not supported yet") }
     if !request.consumer.isEmpty { throw RPCError(.unimplemented, "named consumers are not supported yet") }
     guard request.limit >= 0 else { throw SegmentationError.invalid(field: "limit", reason: "must not be negative") }
     limit = request.limit == 0 ? .max : request.limit
+    heartbeat = try Self.heartbeat(request)
     var filter = try await Self.filter(request, audit, call)
-    var bound = try await audit.bound(deadline: call.deadline)
+    // A follower need not wait for what is being committed, unless it wants to begin behind that.
+    var bound =
+      request.follow && request.start != .startPosition(.now)
+      ? try await audit.settled(deadline: call.deadline) : try await audit.bound(deadline: call.deadline)
+    var endPosition: Segmentation.AuditPosition?
     switch request.start {
     case nil, .startPosition(.unspecified), .startPosition(.beginning): start = .beginning
     case .startPosition(.now): start = bound.end
@@ -38,14 +48,28 @@ struct AuditRange: Sendable {
     case .endToken(let text):
       let end = try AuditToken(text, field: "end_token").position(in: bound.identity, field: "end_token")
       bound = bound.ending(at: end)
+      endPosition = end
     }
+    self.endPosition = endPosition
     self.filter = filter
     self.bound = bound
   }
 
-  /// How many records to read next when so many have been sent.
-  func chunkSize(sent: Int64) -> Int {
-    Int(min(Int64(Self.chunk), max(0, limit - sent)))
+  /// How many records to read next when so many have been taken.
+  func chunkSize(taken: Int64) -> Int {
+    Int(min(Int64(Self.chunk), max(0, limit - taken)))
+  }
+
+  private static func heartbeat(_ request: StreamAuditRequest) throws(SegmentationError) -> Duration {
+    guard let asked = request.heartbeatInterval else { return standardHeartbeat }
+    guard let microseconds = try? asked.microseconds() else {
+      throw .invalid(field: "heartbeat_interval", reason: "is out of range")
+    }
+    let interval = Duration.microseconds(microseconds)
+    guard interval >= shortestHeartbeat else {
+      throw .invalid(field: "heartbeat_interval", reason: "must be at least 100 milliseconds")
+    }
+    return interval
   }
 
   private static func filter(

@@ -7,7 +7,7 @@ import Segmentation
 /// The PostgreSQL that a command works on: the one that was named, or the private one.
 struct Database {
   /// How many connections one loop has open besides its pool's.
-  private static let spareConnections = 4
+  private static let spareConnections = 6
 
   let connectionString: String
   /// Nil when the database is somebody else's.

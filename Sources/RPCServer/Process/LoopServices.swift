@@ -13,16 +13,31 @@ final class LoopServices: @unchecked Sendable {
     SegmentService.fullName, UserService.fullName, MembershipService.fullName, AuditService.fullName,
   ]
 
+  /// One reads the end of the audit log, one notifies.
+  private static let feedConnections = 2
+
   let pool: PostgresPool
   let installation: Installation
   let sweeper: Sweeper
   let router = Router()
   private let health: HealthHandlers
+  private let feed: AuditFeed
+  /// Of the feed and its notifications: what is queued for the other pool does not hold them back.
+  private let feedPool: PostgresPool
 
-  init(on loop: EventLoop, database: PostgresConfiguration, settings: SegmentationSettings, logger: Logger) {
+  init(
+    on loop: EventLoop, database: PostgresConfiguration, settings: SegmentationSettings,
+    pollInterval: Duration = .seconds(1), logger: Logger
+  ) {
     pool = PostgresPool(on: loop, configuration: database, logger: logger)
-    installation = Installation(pool: pool, settings: settings)
-    sweeper = Sweeper(pool: pool, settings: settings, logger: logger)
+    var few = database
+    few.maximumConnections = Self.feedConnections
+    feedPool = PostgresPool(on: loop, configuration: few, logger: logger)
+    let notifier = AuditNotifier(on: loop, pool: feedPool)
+    feed = AuditFeed(
+      on: loop, pool: feedPool, configuration: few, pollInterval: pollInterval, settings: settings, logger: logger)
+    installation = Installation(pool: pool, settings: settings, notifier: notifier)
+    sweeper = Sweeper(pool: pool, settings: settings, logger: logger, notifier: notifier)
     health = HealthHandlers(on: loop, services: Self.services)
     health.register(on: router)
     let memberships = MembershipStore(
@@ -31,11 +46,20 @@ final class LoopServices: @unchecked Sendable {
       .register(on: router)
     UserHandlers(users: UserStore(pool: pool, installation: installation, settings: settings)).register(on: router)
     MembershipHandlers(memberships: memberships).register(on: router)
-    AuditHandlers(audit: AuditStore(pool: pool, installation: installation, settings: settings)).register(on: router)
+    let audit = AuditStore(pool: pool, installation: installation, settings: settings)
+    AuditHandlers(audit: audit, feed: feed).register(on: router)
   }
 
-  /// From now on health says NOT_SERVING.
+  /// From now on health says NOT_SERVING; those who follow the audit log are sent away with their last token.
   func stopServing() {
     health.stopServing()
+    feed.stop()
+  }
+
+  /// Closes the connections to PostgreSQL.
+  func close() async {
+    feed.stop()
+    await feedPool.close()
+    await pool.close()
   }
 }

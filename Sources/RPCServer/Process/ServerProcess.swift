@@ -65,11 +65,13 @@ struct ServerProcess {
   private func makeServices(_ database: Database, on loops: [EventLoop]) async throws -> [LoopServices] {
     let configuration = PostgresConfiguration(settings, connectionString: database.connectionString)
     let limits = SegmentationSettings(settings)
+    let pollInterval = settings.auditPollInterval
     var services: [LoopServices] = []
     for loop in loops {
       services.append(
         try await loop.perform { [logger] in
-          LoopServices(on: loop, database: configuration, settings: limits, logger: logger)
+          LoopServices(
+            on: loop, database: configuration, settings: limits, pollInterval: pollInterval, logger: logger)
         })
     }
     return services
@@ -129,7 +131,7 @@ struct ServerProcess {
 
   private func close(_ services: [LoopServices], on loops: [EventLoop]) async {
     for (service, loop) in zip(services, loops) {
-      await withTaskExecutorPreference(loop) { await service.pool.close() }
+      await withTaskExecutorPreference(loop) { await service.close() }
     }
   }
 

@@ -30,6 +30,7 @@ package struct Settings: Sendable {
   package let importBatch: Int
   package let idempotencyRetention: Duration
   package let sweepInterval: Duration
+  package let auditPollInterval: Duration
 
   package let logLevel: Logger.Level
   package let logFormat: LogFormat
@@ -55,6 +56,7 @@ package struct Settings: Sendable {
     importBatch = try sources.value(of: SettingsTable.importBatch)
     idempotencyRetention = try sources.value(of: SettingsTable.idempotencyRetention)
     sweepInterval = try sources.value(of: SettingsTable.sweepInterval)
+    auditPollInterval = try sources.value(of: SettingsTable.auditPollInterval)
     logLevel = try sources.value(of: SettingsTable.logLevel)
     logFormat = try sources.value(of: SettingsTable.logFormat)
     shutdownGrace = try sources.value(of: SettingsTable.shutdownGrace)

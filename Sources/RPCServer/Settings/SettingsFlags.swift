@@ -39,6 +39,7 @@ package struct ServeFlags: ParsableArguments {
   @Option(SettingsTable.importBatch.entry) package var importBatch: String?
   @Option(SettingsTable.idempotencyRetention.entry) package var idempotencyRetention: String?
   @Option(SettingsTable.sweepInterval.entry) package var sweepInterval: String?
+  @Option(SettingsTable.auditPollInterval.entry) package var auditPollInterval: String?
   @Option(SettingsTable.shutdownGrace.entry) package var shutdownGrace: String?
 
   package init() {}
@@ -58,7 +59,8 @@ package struct ServeFlags: ParsableArguments {
         (SettingsTable.updateLimit.entry, updateLimit), (SettingsTable.batchLimit.entry, batchLimit),
         (SettingsTable.importBatch.entry, importBatch),
         (SettingsTable.idempotencyRetention.entry, idempotencyRetention),
-        (SettingsTable.sweepInterval.entry, sweepInterval), (SettingsTable.shutdownGrace.entry, shutdownGrace),
+        (SettingsTable.sweepInterval.entry, sweepInterval),
+        (SettingsTable.auditPollInterval.entry, auditPollInterval), (SettingsTable.shutdownGrace.entry, shutdownGrace),
       ]), uniquingKeysWith: { mine, _ in mine })
   }
 }

@@ -53,6 +53,9 @@ package enum SettingsTable {
   static let sweepInterval = Setting(
     "sweep-interval", .duration(.milliseconds(50) ... .seconds(3600)), "TIME", default: "1s",
     "How often expired memberships are written to the audit log; reads never wait for it")
+  static let auditPollInterval = Setting(
+    "audit-poll-interval", .duration(.milliseconds(10) ... .seconds(3600)), "TIME", default: "1s",
+    "How often the end of the audit log is looked at for its followers when no notification comes")
 
   static let logLevel = Setting<Logger.Level>(
     "log-level", .choice, "LEVEL", default: "info", "The least severe messages that are logged")
@@ -67,6 +70,7 @@ package enum SettingsTable {
     databaseConnectTimeout.entry, statementTimeout.entry,
     loops.entry, maxMessageSize.entry, maxMetadataSize.entry, maxConcurrentStreams.entry,
     updateLimit.entry, batchLimit.entry, importBatch.entry, idempotencyRetention.entry, sweepInterval.entry,
+    auditPollInterval.entry,
     logLevel.entry, logFormat.entry, shutdownGrace.entry,
   ]
 

@@ -32,6 +32,17 @@ package struct AuditFilter: Hashable, Sendable {
     }
   }
 
+  /// Whether the record is wanted: what `condition` says in SQL.
+  package func matches(_ record: AuditRecord) -> Bool {
+    if let users, !users.contains(record.user) { return false }
+    if let segments, !segments.contains(record.segment) { return false }
+    if let actions, !actions.contains(record.action) { return false }
+    if let causes, !causes.contains(record.cause) { return false }
+    if let from, record.effectiveAt < from || record.recordedAt < from { return false }
+    if let until, record.effectiveAt >= until { return false }
+    return true
+  }
+
   /// The condition in SQL: numbers only, so there is nothing to quote.
   var condition: String {
     var terms: [String] = []

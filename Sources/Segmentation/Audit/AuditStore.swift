@@ -1,5 +1,20 @@
 import Postgres
 
+/// What a look at the log's end found.
+package struct AuditTip: Sendable {
+  package let identity: DatabaseIdentity
+  /// As far as can be read.
+  package let end: AuditPosition
+  /// The oldest transaction that ran; all below have ended.
+  package let oldest: Int64
+  /// The first transaction that had not begun. When `oldest` has come here, all that ran at the look can be read.
+  package let next: Int64
+  /// By the database's clock.
+  package let time: Timestamp
+
+  package var bound: AuditBound { AuditBound(identity: identity, end: end, isComplete: oldest == next) }
+}
+
 /// How far a bounded reading goes, and in which database.
 package struct AuditBound: Sendable {
   package let identity: DatabaseIdentity
@@ -29,7 +44,8 @@ package final class AuditStore: @unchecked Sendable {
   private static let horizon = Statement(
     "audit_horizon",
     """
-    SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint FROM pg_current_snapshot() AS s
+    SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint, clock_timestamp()
+    FROM pg_current_snapshot() AS s
     """)
 
   private static let segments = Statement(
@@ -66,11 +82,22 @@ package final class AuditStore: @unchecked Sendable {
 
   /// As far as can be read at this instant, without waiting for anything.
   package func settled(deadline: ContinuousClock.Instant? = nil) async throws(SegmentationError) -> AuditBound {
-    let identity = try await installation.identity(deadline: deadline)
+    try await tip(deadline: deadline).bound
+  }
+
+  /// Looks at the log's end.
+  /// - Parameter refreshing: Also make sure that the database is still the one it was.
+  func tip(
+    refreshing: Bool = false, deadline: ContinuousClock.Instant? = nil
+  ) async throws(SegmentationError) -> AuditTip {
+    let identity =
+      refreshing
+      ? try await installation.refreshedIdentity(deadline: deadline)
+      : try await installation.identity(deadline: deadline)
     let now = try await horizon(deadline: deadline)
-    return AuditBound(
+    return AuditTip(
       identity: identity, end: AuditPosition(era: identity.era, xid: now.oldest - 1, sequence: .max),
-      isComplete: now.oldest == now.next)
+      oldest: now.oldest, next: now.next, time: now.time)
   }
 
   /// The ids that a filter means: of a slug, every segment that ever had it.
@@ -142,10 +169,10 @@ package final class AuditStore: @unchecked Sendable {
 
   private func horizon(
     deadline: ContinuousClock.Instant?
-  ) async throws(SegmentationError) -> (oldest: Int64, next: Int64) {
+  ) async throws(SegmentationError) -> (oldest: Int64, next: Int64, time: Timestamp) {
     try await translating {
       let result = try await pool.query(Self.horizon, [], deadline: deadline)
-      return (try result.int64(0, 0), try result.int64(0, 1))
+      return (try result.int64(0, 0), try result.int64(0, 1), try result.timestamp(0, 2))
     }
   }
 }

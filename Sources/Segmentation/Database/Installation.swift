@@ -13,6 +13,7 @@ package final class Installation: @unchecked Sendable {
   private let pool: PostgresPool
   private let settings: SegmentationSettings
   private var known: DatabaseIdentity?
+  private let notifier: AuditNotifier?
 
   static let identify = Statement(
     "installation_identify",
@@ -32,9 +33,18 @@ package final class Installation: @unchecked Sendable {
     SELECT segmentd.begin_era_if_restored()
     """)
 
-  package init(pool: PostgresPool, settings: SegmentationSettings = SegmentationSettings()) {
+  /// - Parameter notifier: Hears of every change of the audit log that is made on this loop.
+  package init(
+    pool: PostgresPool, settings: SegmentationSettings = SegmentationSettings(), notifier: AuditNotifier? = nil
+  ) {
     self.pool = pool
     self.settings = settings
+    self.notifier = notifier
+  }
+
+  /// Call behind a commit, with the position of what it wrote to the audit log: those who follow the log are told.
+  func committed(_ position: AuditPosition?) {
+    if position != nil { notifier?.recordsWritten() }
   }
 
   /// The identity, looked up once.

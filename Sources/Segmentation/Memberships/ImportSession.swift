@@ -74,6 +74,7 @@ package final class ImportSession: @unchecked Sendable {
   func note(_ next: AuditPosition?) {
     guard let next else { return }
     position = max(position ?? next, next)
+    installation.committed(next)
   }
 
   private func flush() async throws(SegmentationError) {

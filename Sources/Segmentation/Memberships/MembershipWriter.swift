@@ -130,6 +130,7 @@ struct MembershipWriter: Sendable {
   private func answer(
     _ planned: [Planned], _ position: AuditPosition?, _ identity: DatabaseIdentity, _ answers: inout [Answer?]
   ) {
+    installation.committed(position)
     for planned in planned {
       let token = planned.decision.changes.isEmpty ? nil : position.map { AuditToken(identity, $0) }
       answers[planned.index] = .success(

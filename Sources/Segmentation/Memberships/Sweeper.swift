@@ -9,6 +9,7 @@ package final class Sweeper: @unchecked Sendable {
   private let pool: PostgresPool
   private let settings: SegmentationSettings
   private let logger: Logger
+  private let notifier: AuditNotifier?
 
   /// $1 how many at most. A membership that was renewed or removed since the look is left alone: its row is compared
   /// again when it is taken. Columns: how many were due, how many were ended.
@@ -41,11 +42,12 @@ package final class Sweeper: @unchecked Sendable {
 
   package init(
     pool: PostgresPool, settings: SegmentationSettings = SegmentationSettings(),
-    logger: Logger = Logger(label: "sweeper")
+    logger: Logger = Logger(label: "sweeper"), notifier: AuditNotifier? = nil
   ) {
     self.pool = pool
     self.settings = settings
     self.logger = logger
+    self.notifier = notifier
   }
 
   /// Ends all memberships that are due now, and forgets the answers that were kept long enough.
@@ -63,6 +65,7 @@ package final class Sweeper: @unchecked Sendable {
         ended += try result.int64(0, 1)
         return try result.int64(0, 0)
       }
+      if due > 0 { notifier?.recordsWritten() }
       if due < Int64(settings.sweepChunk) { break }
     }
     _ = try await translating {

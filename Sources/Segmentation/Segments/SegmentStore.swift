@@ -113,7 +113,7 @@ package final class SegmentStore: @unchecked Sendable {
     by caller: Caller
   ) async throws(SegmentationError) -> Segment? {
     let operation = "DeleteSegment\n\(reference.fingerprint)\n\(etag ?? "")\n\(allowMissing)"
-    let (kept, _) = try await ledger.once(operation, by: caller, isDryRun: validateOnly) { connection in
+    let (kept, position) = try await ledger.once(operation, by: caller, isDryRun: validateOnly) { connection in
       // Waits for those who are assigning the segment; whoever comes later waits for us and finds it gone.
       let found = try await connection.query(
         SegmentSQL.lock, [.optionalText(reference.slugText), .optionalInt64(reference.idNumber)])
@@ -130,6 +130,7 @@ package final class SegmentStore: @unchecked Sendable {
         [.int64(segment.id.number), .text(caller.loggedActor), .optionalText(caller.requestID?.text)])
       return (answer, try AuditPosition(result, row: 0, column: 0))
     }
+    installation.committed(position)
     return kept.segment?.segment
   }
 
@@ -137,6 +138,7 @@ package final class SegmentStore: @unchecked Sendable {
     _ position: AuditPosition?, deadline: ContinuousClock.Instant?
   ) async throws(SegmentationError) -> AuditToken? {
     guard let position else { return nil }
+    installation.committed(position)
     return AuditToken(try await installation.identity(deadline: deadline), position)
   }
 }

@@ -48,6 +48,7 @@ package final class UserStore: @unchecked Sendable {
       }
       return (KeptUser(createdAt: try found.timestamp(0, 0).microseconds, isNew: false, segments: []), nil)
     }
+    installation.committed(position)
     let identity = position == nil ? nil : try await installation.identity(deadline: caller.deadline)
     return UserCreation(
       user: User(id: user, createdAt: Timestamp(microseconds: kept.createdAt)), isNew: kept.isNew,

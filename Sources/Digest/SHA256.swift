@@ -32,6 +32,13 @@ package final class SHA256: @unchecked Sendable {
     bytes.withUnsafeBytes { update($0) }
   }
 
+  /// The digest of what was fed so far, 32 bytes; more may follow.
+  package func soFar() throws(Unavailable) -> [UInt8] {
+    let copy = try SHA256()
+    guard EVP_MD_CTX_copy_ex(copy.context, context) == 1 else { throw Unavailable() }
+    return copy.finish()
+  }
+
   /// The digest of all that was fed, 32 bytes. Call once, at the end.
   package func finish() -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: Self.size) { buffer, count in

@@ -50,3 +50,17 @@ struct InstantArgument: ExpressibleByArgument, Sendable {
     self.timestamp = timestamp
   }
 }
+
+/// Where a stream of the audit log begins, on the command line: an instant, or `now`.
+struct StartArgument: ExpressibleByArgument, Sendable {
+  let start: StreamAuditRequest.StartChoice
+
+  init?(argument: String) {
+    if argument == "now" {
+      start = .startPosition(.now)
+    } else {
+      guard let instant = InstantArgument(argument: argument) else { return nil }
+      start = .startTime(instant.timestamp)
+    }
+  }
+}

@@ -7,10 +7,13 @@ struct AuditCommand: ParsableCommand {
 
   struct Stream: ClientCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Stream the audit log, from its beginning to its end now.",
+      abstract: "Stream the audit log, from its beginning to its end now, or go on with what is written.",
       discussion: """
         Each record is written as it arrives. At the end segctl compares count and SHA-256 with what the server says it \
         sent, and exits with 3 when they differ. A FILE has its name only when it is whole; until then it is FILE.partial.
+
+        With --follow segctl goes on until Ctrl-C or --to, through restarts of the server; a FILE is written in place. With \
+        --resume the same command again goes on where an earlier one ended, in whatever way that was.
         """)
 
     /// About how much the server puts into a message.
@@ -24,30 +27,53 @@ struct AuditCommand: ParsableCommand {
     var action: [ActionArgument] = []
     @Option(help: "Only this cause. Repeatable.")
     var cause: [CauseArgument] = []
-    @Option(help: ArgumentHelp("From this instant or date on.", valueName: "instant"))
-    var from: InstantArgument?
+    @Option(help: ArgumentHelp("From this instant or date on, or from 'now' on.", valueName: "instant"))
+    var from: StartArgument?
     @Option(help: ArgumentHelp("Up to this instant or date, without it.", valueName: "instant"))
     var to: InstantArgument?
     @Option(name: [.customShort("o"), .customLong("format")], help: "How to print.")
     var format = AuditFormat.csv
     @Option(help: ArgumentHelp("Write here instead of to standard output.", valueName: "file"), completion: .file())
     var output: String?
+    @Flag(help: "Go on with what is written from now on, through restarts of the server.")
+    var follow = false
+    @Flag(help: "Go on with the FILE of an earlier run, from FILE.checkpoint.")
+    var resume = false
     @OptionGroup var connectionOptions: ConnectionOptions
 
+    func validate() throws {
+      guard resume else { return }
+      guard output ?? "-" != "-" else { throw ValidationError("--resume needs --output FILE") }
+      guard format != .table else { throw ValidationError("--resume needs csv or jsonl: a table is for people") }
+    }
+
     func run(on connection: Connection) async throws -> ExitStatus {
-      let path = output == "-" ? nil : output
-      let file = try path.map { try OutputFile.creating($0, on: connection.loop) }
+      let (file, checkpoints) = try destination(on: connection)
       let export = try AuditExport(
-        format, to: file ?? .standardOutput(on: connection.loop), showsProgress: file != nil)
+        format, to: file ?? .standardOutput(on: connection.loop), checkpoints: checkpoints,
+        showsProgress: file != nil)
       try await export.run(request, on: connection)
       return .success
+    }
+
+    private func destination(on connection: Connection) throws -> (OutputFile?, AuditCheckpoints?) {
+      guard let output, output != "-" else { return (nil, nil) }
+      guard resume else {
+        return (
+          follow
+            ? try OutputFile.replacing(output, on: connection.loop)
+            : try OutputFile.creating(output, on: connection.loop), nil
+        )
+      }
+      let checkpoints = try AuditCheckpoints(of: output, isInPlace: follow, request, format)
+      return (try checkpoints.open(on: connection.loop), checkpoints)
     }
 
     private var request: StreamAuditRequest {
       StreamAuditRequest(
         userIDs: user, segments: segment.map(\.selector), actions: action.map(\.value), causes: cause.map(\.value),
-        start: from.map { .startTime($0.timestamp) }, end: to.map { .endTime($0.timestamp) },
-        maxBatchBytes: Self.batchBytes)
+        start: from?.start, end: to.map { .endTime($0.timestamp) },
+        follow: follow, maxBatchBytes: Self.batchBytes)
     }
   }
 }

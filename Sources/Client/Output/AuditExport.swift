@@ -3,73 +3,123 @@ import Digest
 import GRPC
 import Proto
 
-/// Writes a stream of the audit log and checks it by its end. Confined to its connection's loop.
+/// Writes a stream of the audit log and checks it by its end. One that follows goes on behind its last token when the server went
+/// away. Confined to its connection's loop.
 final class AuditExport: @unchecked Sendable {
+  private static let shortestPause = Duration.milliseconds(100)
+  private static let longestPause = Duration.seconds(5)
+
   private let format: AuditFormat
   private let output: OutputFile
-  private let digest: SHA256
+  private let checkpoints: AuditCheckpoints?
   private var line = AuditLine()
   private var jsonLines = AuditJSONLines()
   private var table = TablePrinter(AuditRow.columns)
-  private var count: Int64 = 0
+  private var count: Int64
+  /// Of the call that is going on: what its end is compared with.
+  private var digest: SHA256
+  private var callCount: Int64 = 0
+  /// What the last message said to go on behind; empty before the first.
+  private var token: String
+  private var pause = AuditExport.shortestPause
   private var progress: Progress
 
+  /// - Parameter checkpoints: Keeps them while the export goes on, and may have one to begin with.
   /// - Throws: `SHA256.Unavailable`
-  init(_ format: AuditFormat, to output: OutputFile, showsProgress: Bool) throws {
+  init(_ format: AuditFormat, to output: OutputFile, checkpoints: AuditCheckpoints? = nil, showsProgress: Bool) throws {
     self.format = format
     self.output = output
+    self.checkpoints = checkpoints
     digest = try SHA256()
+    count = checkpoints?.count ?? 0
+    token = checkpoints?.token ?? ""
     progress = Progress("streaming", of: nil, isShown: showsProgress && StandardError.isTerminal)
   }
 
   /// - Throws: `Failure` also when the stream is not what the server says it sent, `RPCError`
   func run(_ request: StreamAuditRequest, on connection: Connection) async throws {
     defer { progress.clear() }
-    let call = try await connection.stream(AuditService.Methods.streamAudit)
     do {
-      try await call.send(request)
-      call.finish()
-      try await output.write(header)
-      let end = try await copy(call)
-      try check(end)
+      if checkpoints?.isFresh ?? true { try await write(header) }
+      try await stream(request, on: connection)
       try await output.finish()
+      checkpoints?.remove()
     } catch {
-      call.cancel()
       // What has arrived is good, up to here, and whole lines; the task may be cancelled, the writing goes on.
-      await connection.loop.spawn { [output] in try? await output.drain() }.value
-      progress.clear()
-      tellWhatIsThere(after: error)
+      let isSpoilt = (error as? Failure)?.status == .digestMismatch
+      await connection.loop.spawn { [output, checkpoints] in
+        try? await output.drain()
+        if isSpoilt { checkpoints?.remove() } else { try? await checkpoints?.save(output) }
+      }.value
+      let isOver = request.follow && Task.isCancelled
+      if !isOver, (error as? Failure)?.status != .brokenPipe {
+        StandardError.line("the export ended early, after \(Text.grouped(count)) records")
+      }
       throw error
     }
   }
 
-  private func tellWhatIsThere(after error: any Error) {
-    let place = output.partialPath.map { "; what came is in \($0)" } ?? ""
-    switch (error as? Failure)?.status {
-    case .brokenPipe: break
-    case .digestMismatch: StandardError.line("the export is not to be trusted" + place)
-    default: StandardError.line("the export ended early, after \(Text.grouped(count)) records" + place)
+  /// One call after the other, each behind the token of the one before.
+  private func stream(_ request: StreamAuditRequest, on connection: Connection) async throws {
+    var request = request
+    while true {
+      if !token.isEmpty { request.start = .startToken(token) }
+      do { return try await call(request, on: connection) } catch let error as RPCError {
+        // A server that was never there is told of.
+        let mayReturn = error.code == .unavailable || error.code == .cancelled
+        guard request.follow, mayReturn, !token.isEmpty, !Task.isCancelled else { throw error }
+      }
+      try await connection.loop.sleep(for: pause * Double.random(in: 0.5...1))
+      pause = min(pause * 2, Self.longestPause)
+    }
+  }
+
+  private func call(_ request: StreamAuditRequest, on connection: Connection) async throws {
+    let call = try await connection.stream(AuditService.Methods.streamAudit)
+    digest = try SHA256()
+    callCount = 0
+    do {
+      try await call.send(request)
+      call.finish()
+      try check(try await copy(call))
+    } catch {
+      call.cancel()
+      throw error
     }
   }
 
   private func copy(_ call: ClientCall<StreamAuditRequest, StreamAuditResponse>) async throws -> AuditEnd? {
     var end: AuditEnd?
     while let message = try await call.next() {
+      pause = Self.shortestPause
       switch message.event {
       case .batch(let batch):
-        try await output.write(take(batch.records))
+        try await write(take(batch.records))
         progress.update(0, count: count, "records")
+        try await reached(batch.resumeToken)
       case .end(let last): end = last
-      case .heartbeat, nil: break
+      case .heartbeat(let heartbeat): try await reached(heartbeat.resumeToken)
+      case nil: break
       }
     }
     return end
+  }
+
+  private func write(_ bytes: [UInt8]) async throws {
+    try await output.write(bytes)
+    checkpoints?.wrote(bytes)
+  }
+
+  private func reached(_ token: String) async throws {
+    self.token = token
+    try await checkpoints?.reached(token, count: count, in: output)
   }
 
   /// Counts and digests the records.
   /// - Returns: What is to be written.
   private func take(_ records: [AuditRecord]) -> [UInt8] {
     count += Int64(records.count)
+    callCount += Int64(records.count)
     var lines: [UInt8] = []
     lines.reserveCapacity(records.count * 64)
     for record in records { line.append(record, to: &lines) }
@@ -90,8 +140,8 @@ final class AuditExport: @unchecked Sendable {
 
   private func check(_ end: AuditEnd?) throws(Failure) {
     guard let end else { throw Failure(.digestMismatch, "the server ended the stream without its count and digest") }
-    guard end.count == count else {
-      throw Failure(.digestMismatch, "\(count) records arrived, and the server says that it sent \(end.count)")
+    guard end.count == callCount else {
+      throw Failure(.digestMismatch, "\(callCount) records arrived, and the server says that it sent \(end.count)")
     }
     guard end.digest == digest.finish() else {
       throw Failure(.digestMismatch, "the records' SHA-256 is not the one that the server sent")

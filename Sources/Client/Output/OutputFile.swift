@@ -57,6 +57,36 @@ final class OutputFile: @unchecked Sendable {
     return OutputFile(on: loop, descriptor: descriptor, owns: true, path: path, partialPath: inPlace ? nil : name)
   }
 
+  /// A file that is written in place, and begins empty.
+  /// - Throws: `Failure`
+  static func replacing(_ path: String, on loop: EventLoop) throws(Failure) -> OutputFile {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw Failure(.cannotCreate, "cannot create \(path): \(reason(errno))") }
+    return OutputFile(on: loop, descriptor: descriptor, owns: true, path: path)
+  }
+
+  /// A file that goes on behind what it holds.
+  /// - Parameters:
+  ///   - descriptor: Stands at the end; owned.
+  ///   - partialPath: What it is called until it is whole; nil when it is written in place.
+  static func continuing(
+    _ descriptor: Int32, path: String, partialPath: String?, on loop: EventLoop
+  ) -> OutputFile {
+    OutputFile(on: loop, descriptor: descriptor, owns: true, path: path, partialPath: partialPath)
+  }
+
+  /// Waits until all is written and on the disk, then replaces the file at `path` by these bytes.
+  /// - Throws: `Failure`, `CancellationError`
+  func synchronise(then path: String, _ bytes: [UInt8]) async throws {
+    try await drain()
+    isWriting = true
+    queue.async { [self, descriptor] in
+      let code = fdatasync(descriptor) == 0 ? replaceFile(path, bytes) : errno
+      loop.execute { self.wrote(code) }
+    }
+    try await drain()
+  }
+
   /// Hands bytes over; waits while too much waits to be written.
   /// - Throws: `Failure`, also for what was handed over earlier; `CancellationError`
   func write(_ bytes: [UInt8]) async throws {
@@ -133,6 +163,17 @@ private func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
     }
     return 0
   }
+}
+
+/// - Returns: 0, or the system's error. The file is the old one or the new one, whatever happens.
+func replaceFile(_ path: String, _ bytes: [UInt8]) -> Int32 {
+  let name = path + ".new"
+  let descriptor = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+  guard descriptor >= 0 else { return errno }
+  defer { close(descriptor) }
+  let code = writeAll(bytes, to: descriptor)
+  guard code == 0 else { return code }
+  return fsync(descriptor) == 0 && rename(name, path) == 0 ? 0 : errno
 }
 
 /// What the system calls an error.

@@ -42,7 +42,8 @@ import Testing
     #expect(command.user == [1, 2])
     #expect(command.action.map(\.value) == [.assign, .renew])
     #expect(command.cause.map(\.value) == [.segmentDeleted])
-    #expect(command.from?.timestamp.seconds == 1_777_593_600)
+    #expect(command.from?.start == .startTime(ProtoTimestamp(seconds: 1_777_593_600, nanos: 0)))
+    #expect(try parse(AuditCommand.Stream.self, "audit stream --from now").from?.start == .startPosition(.now))
     #expect(command.format == .jsonl)
     #expect(command.output == "F")
   }

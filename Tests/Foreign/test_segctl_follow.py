@@ -1,0 +1,179 @@
+"""`segctl audit stream` that nobody has to watch: --follow through restarts, --resume after kill -9."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from conftest import binary, start_segmentd
+
+BAD_INPUT, USAGE, UNAVAILABLE, CANCELLED = 65, 64, 69, 130
+HEADER = "user_id,segment_slug,action,stamp\n"
+
+
+@pytest.fixture
+def folder():
+    with tempfile.TemporaryDirectory(prefix="segmentd-stream-", ignore_cleanup_errors=True) as name:
+        os.chmod(name, 0o755)
+        yield pathlib.Path(name)
+
+
+@contextlib.contextmanager
+def streaming(address, *arguments, **options):
+    command = [binary("segctl"), "audit", "stream", "--address", address, *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def segctl(address, *arguments):
+    done = subprocess.run(
+        [binary("segctl"), *map(str, arguments), "--address", address], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def add(address, user, slug="FOLLOWED"):
+    segctl(address, "user", "update", user, "--assign", slug, "--create-user")
+
+
+def eventually(condition, what):
+    deadline = time.monotonic() + 30
+    while not (found := condition()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.001)
+    return found
+
+
+def test_following_goes_on_through_a_restart_of_the_server_and_ends_with_ctrl_c(folder):
+    server = start_segmentd(folder)
+    segctl(server.address, "segment", "create", "FOLLOWED")
+    add(server.address, 1)
+    with streaming(server.address, "--follow") as process:
+        assert process.stdout.readline() == HEADER
+        assert process.stdout.readline().startswith("1,FOLLOWED,ASSIGN,")
+        add(server.address, 2)
+        assert process.stdout.readline().startswith("2,FOLLOWED,ASSIGN,")
+        for user, sig in [(3, signal.SIGKILL), (4, signal.SIGTERM)]:
+            server.stop(sig)
+            server = start_segmentd(folder, "--listen", server.address)
+            add(server.address, user)
+            assert process.stdout.readline().startswith(f"{user},FOLLOWED,ASSIGN,")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == CANCELLED
+        assert (process.stdout.read(), process.stderr.read()) == ("", "")
+    assert server.stop() == 0
+
+
+def test_following_from_now_shows_nothing_of_before(server):
+    segctl(server.address, "segment", "create", "FROM_NOW")
+    add(server.address, 72_000_001, "FROM_NOW")
+    with streaming(server.address, "--follow", "--from", "now", "--segment", "FROM_NOW") as process:
+        assert process.stdout.readline() == HEADER
+        # Whether it has begun is not to be seen: one of these comes after that.
+        users = iter(range(72_000_002, 72_000_400))
+        os.set_blocking(process.stdout.fileno(), False)
+        def line():
+            add(server.address, next(users), "FROM_NOW")
+            return process.stdout.readline()
+        assert not eventually(line, "nothing comes").startswith("72000001,")
+
+
+def test_following_a_server_that_was_never_there_is_one_line(folder):
+    with streaming("127.0.0.1:1", "--follow") as process:
+        assert process.wait(30) == UNAVAILABLE
+        assert process.stderr.read().count("cannot reach") == 1
+
+
+@pytest.fixture(scope="module")
+def exported(server):
+    """Some ten thousand records in a segment of their own."""
+    text = "user_id,segment_slug\n" + "".join(f"{u},RESUMED\n" for u in range(73_000_001, 73_060_001))
+    subprocess.run(
+        [binary("segctl"), "--address", server.address, "import", "memberships", "-", "--create-users",
+         "--create-segments"], input=text, text=True, check=True, capture_output=True,
+    )
+
+
+def checkpoint(path):
+    """The length that the checkpoint beside a file says."""
+    try:
+        lines = path.with_name(path.name + ".checkpoint").read_text().splitlines()
+    except FileNotFoundError:
+        return -1
+    return next(int(line.split()[1]) for line in lines if line.startswith("length "))
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+def test_an_export_that_is_killed_goes_on_and_ends_byte_for_byte_the_same(server, exported, tmp_path, format):
+    whole, file = tmp_path / "whole", tmp_path / "resumed"
+    partial = tmp_path / "resumed.partial"
+    common = ["--segment", "RESUMED", "-o", format]
+    segctl(server.address, "audit", "stream", *common, "--output", whole)
+    kills = 0
+    for _ in range(3):
+        before = checkpoint(file)
+        with streaming(server.address, *common, "--output", file, "--resume") as process:
+            eventually(lambda: checkpoint(file) > max(before, 0) or process.poll() is not None, "no checkpoint")
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        if not file.exists():
+            kills += 1
+            assert 0 < checkpoint(file) <= partial.stat().st_size < whole.stat().st_size
+            with partial.open("ab") as tail:
+                tail.write(b"half a li")
+    assert kills > 0
+    segctl(server.address, "audit", "stream", *common, "--output", file, "--resume")
+    assert file.read_bytes() == whole.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["resumed", "whole"]
+
+
+def test_a_checkpoint_of_something_else_is_refused(server, exported, tmp_path):
+    file = tmp_path / "file"
+    arguments = ["audit", "stream", "--address", server.address, "--output", str(file), "--resume"]
+    with streaming(server.address, "--segment", "RESUMED", "--output", file, "--resume") as process:
+        eventually(lambda: checkpoint(file) > 0 or process.poll() is not None, "no checkpoint")
+    assert not file.exists()
+    run = lambda *more: subprocess.run([binary("segctl"), *arguments, *more], capture_output=True, text=True, timeout=60)
+    other = run("--user", "1")
+    assert other.returncode == BAD_INPUT and "another export" in other.stderr
+    partial = tmp_path / "file.partial"
+    text = bytearray(partial.read_bytes())
+    text[100] ^= 1
+    partial.write_bytes(text)
+    spoilt = run("--segment", "RESUMED")
+    assert spoilt.returncode == BAD_INPUT and "is not what" in spoilt.stderr
+    assert run("-o", "table").returncode == USAGE
+    file.write_text("mine\n")
+    (tmp_path / "file.checkpoint").unlink()
+    mine = run("--follow")
+    assert mine.returncode == BAD_INPUT and file.read_text() == "mine\n"
+
+
+def test_a_file_that_follows_goes_on_after_kill_9(server, tmp_path):
+    file = tmp_path / "followed.csv"
+    segctl(server.address, "segment", "create", "FOLLOWED_FILE")
+    expected = []
+    for user, sig in [(74_000_001, signal.SIGKILL), (74_000_002, signal.SIGINT), (74_000_003, signal.SIGKILL)]:
+        arguments = ["--follow", "--segment", "FOLLOWED_FILE", "--output", file, "--resume"]
+        with streaming(server.address, *arguments) as process:
+            add(server.address, user, "FOLLOWED_FILE")
+            expected.append(user)
+            eventually(lambda: str(user) in (file.read_text() if file.exists() else ""), "it does not arrive")
+            process.send_signal(sig)
+            process.wait(10)
+        lines = file.read_text().splitlines()
+        assert lines[0] + "\n" == HEADER and [int(line.split(",")[0]) for line in lines[1:]] == expected
+    whole = segctl(server.address, "audit", "stream", "--segment", "FOLLOWED_FILE")
+    assert file.read_text() == whole

@@ -11,6 +11,9 @@ import time
 import pytest
 
 from conftest import binary, start_segmentd
+from segmentation.v1 import audit_service_pb2 as audit_messages
+from segmentation.v1 import audit_service_pb2_grpc as audit_rpc
+from segmentation.v1 import segment_pb2
 
 BAD_INPUT, USAGE, UNAVAILABLE, CANCELLED = 65, 64, 69, 130
 HEADER = "user_id,segment_slug,action,stamp\n"
@@ -113,6 +116,13 @@ def checkpoint(path):
     except FileNotFoundError:
         return -1
     return next(int(line.split()[1]) for line in lines if line.startswith("length "))
+
+
+@pytest.mark.parametrize("limit", [1, 8192, 16_484])
+def test_a_limit_is_kept_however_the_records_are_read_and_sent(channel, exported, limit):
+    request = audit_messages.StreamAuditRequest(segments=[segment_pb2.SegmentSelector(slug="RESUMED")], limit=limit)
+    events = list(audit_rpc.AuditServiceStub(channel).StreamAudit(request))
+    assert sum(len(event.batch.records) for event in events) == events[-1].end.count == limit
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl"])

@@ -4,8 +4,11 @@ import Proto
 /// A segment on the command line: its slug, or `id:NUMBER` (no slug has a colon). The server judges the slug.
 struct SegmentArgument: ExpressibleByArgument, Hashable, Sendable {
   let selector: SegmentSelector
+  /// As it was given.
+  let text: String
 
   init?(argument: String) {
+    text = argument
     if argument.hasPrefix("id:") {
       guard let id = Int64(argument.dropFirst(3)) else { return nil }
       selector = SegmentSelector(segment: .id(id))

@@ -4,7 +4,7 @@ import Proto
 struct UserCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "user", abstract: "Create users, look at them and change their segments.",
-    subcommands: [Create.self, Get.self, Segments.self, Update.self])
+    subcommands: [Create.self, Get.self, Segments.self, Check.self, Update.self])
 
   struct Create: ClientCommand {
     static let configuration = CommandConfiguration(abstract: "Make users known.")
@@ -91,6 +91,27 @@ struct UserCommand: ParsableCommand {
 
     private static func records(_ user: UserSegments) -> [MembershipRecord] {
       user.memberships.map { MembershipRecord($0, userID: user.userID) }
+    }
+  }
+
+  struct Check: ClientCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Tell whether a user is in a segment.",
+      discussion: "Exits with 0 when it is, and with 1 when it is not.")
+
+    @Argument(help: "A positive number.")
+    var id: Int64
+    @Argument(help: "A slug, or id:NUMBER.")
+    var segment: SegmentArgument
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connectionOptions: ConnectionOptions
+
+    func run(on connection: Connection) async throws -> ExitStatus {
+      let response = try await connection.unary(
+        MembershipService.Methods.checkMembership, CheckMembershipRequest(userID: id, segment: segment.selector))
+      let record = CheckRecord(response, userID: id, segment: segment)
+      try await output.format.print(one: record, to: .standardOutput(on: connection.loop))
+      return response.member ? .success : .no
     }
   }
 

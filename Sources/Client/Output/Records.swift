@@ -113,6 +113,26 @@ struct MembershipRecord: Record {
   var cells: [String] { ["\(userId)", segmentSlug, assignTime ?? "", expiresAt ?? "", source ?? ""] }
 }
 
+/// Whether a user is in a segment.
+struct CheckRecord: Record {
+  static let columns: [Column] = [.number("user_id"), "segment", "member", "expires_at"]
+
+  let userId: Int64
+  /// As it was asked for.
+  let segment: String
+  let member: Bool
+  let expiresAt: String?
+
+  init(_ response: CheckMembershipResponse, userID: Int64, segment: SegmentArgument) {
+    userId = userID
+    self.segment = segment.text
+    member = response.member
+    expiresAt = response.expiresAt.map(StampFormatter.string)
+  }
+
+  var cells: [String] { ["\(userId)", segment, "\(member)", expiresAt ?? ""] }
+}
+
 /// What became of one segment of an update.
 struct OutcomeRecord: Record {
   static let columns: [Column] = ["segment_slug", "outcome", "expires_at"]

@@ -4,6 +4,8 @@ import GRPC
 /// those above 128 are 128 and a signal's number.
 enum ExitStatus: Int32, Error, CaseIterable {
   case success = 0
+  /// The answer to a question is no.
+  case no = 1
   /// Lines of an import were rejected; all others were imported.
   case partialImport = 2
   /// An export is not what the server says it sent.

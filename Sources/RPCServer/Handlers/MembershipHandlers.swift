@@ -11,6 +11,7 @@ struct MembershipHandlers: Sendable {
     router.unary(MembershipService.Methods.updateUserSegments.descriptor) { try await updateUserSegments($0, $1) }
     router.unary(MembershipService.Methods.getUserSegments.descriptor) { try await getUserSegments($0, $1) }
     router.unary(MembershipService.Methods.batchGetUserSegments.descriptor) { try await batchGetUserSegments($0, $1) }
+    router.unary(MembershipService.Methods.checkMembership.descriptor) { try await checkMembership($0, $1) }
     router.clientStreaming(MembershipService.Methods.importMemberships.descriptor) {
       try await importMemberships($0, $1)
     }
@@ -47,6 +48,16 @@ struct MembershipHandlers: Sendable {
           userID: user.number, segments: memberships.map(\.slug.text),
           memberships: memberships.map { Proto.Membership($0) })
       })
+  }
+
+  private func checkMembership(
+    _ request: CheckMembershipRequest, _ call: ServerCall
+  ) async throws -> CheckMembershipResponse {
+    try refuseAsOf(request.asOf)
+    let standing = try await memberships.check(
+      UserID(request.userID), in: SegmentReference(request.segment), by: call.caller)
+    return CheckMembershipResponse(
+      member: standing.isMember, expiresAt: standing.expiresAt.map { ProtoTimestamp($0) })
   }
 
   private func updateUserSegments(

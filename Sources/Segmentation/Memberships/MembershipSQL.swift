@@ -145,4 +145,28 @@ enum MembershipSQL {
     SELECT user_id, segment_id, assigned_at, expires_at, cause FROM segmentd.memberships
     WHERE user_id = ANY ($1) AND (expires_at IS NULL OR expires_at > statement_timestamp())
     """)
+
+  /// $1 the user, $2 the segment. A row without a user when the segment lives, a row with the user when it is in.
+  static let checkOne = Statement(
+    "membership_check_one",
+    """
+    SELECT NULL::bigint AS user_id, id AS segment_id, NULL::timestamptz AS expires_at
+    FROM segmentd.segments WHERE id = $2 AND deleted_at IS NULL
+    UNION ALL
+    SELECT user_id, segment_id, expires_at FROM segmentd.memberships
+    WHERE user_id = $1 AND segment_id = $2 AND (expires_at IS NULL OR expires_at > statement_timestamp())
+    """)
+
+  /// As `checkOne`. By arrays, an element a question: $1 users, $2 segments; $3 the segments, each once.
+  static let checkMany = Statement(
+    "membership_check_many",
+    """
+    SELECT NULL::bigint AS user_id, id AS segment_id, NULL::timestamptz AS expires_at
+    FROM segmentd.segments WHERE id = ANY ($3) AND deleted_at IS NULL
+    UNION ALL
+    SELECT m.user_id, m.segment_id, m.expires_at
+    FROM unnest($1, $2) AS q(user_id, segment_id)
+      JOIN segmentd.memberships AS m ON m.user_id = q.user_id AND m.segment_id = q.segment_id
+    WHERE m.expires_at IS NULL OR m.expires_at > statement_timestamp()
+    """)
 }

@@ -10,6 +10,7 @@ package final class MembershipStore: @unchecked Sendable {
   let settings: SegmentationSettings
   private let slugReads: Coalescer<UserID, [Slug]>
   private let fullReads: Coalescer<UserID, [Membership]>
+  private let checks: Coalescer<MembershipChecker.Question, MembershipStanding>
   private let updates: Coalescer<MembershipWriter.Call, MembershipUpdateResult>
 
   package init(
@@ -28,6 +29,10 @@ package final class MembershipStore: @unchecked Sendable {
     fullReads = Coalescer(on: loop, maximumBatch: settings.maximumReadBatch) { users, deadline in
       await reader.memberships(of: users, deadline: deadline)
     }
+    let checker = MembershipChecker(pool: pool, directory: directory)
+    checks = Coalescer(on: loop, maximumBatch: settings.maximumReadBatch) { questions, deadline in
+      await checker.answers(questions, deadline: deadline)
+    }
     updates = Coalescer(on: loop, maximumBatch: settings.maximumWriteBatch) { calls, deadline in
       await writer.run(calls, deadline: deadline)
     }
@@ -42,6 +47,15 @@ package final class MembershipStore: @unchecked Sendable {
   /// As `segments(of:by:)`, with all that the memberships hold.
   package func memberships(of user: UserID, by caller: Caller) async throws(SegmentationError) -> [Membership] {
     try await fullReads.submit(user, deadline: caller.deadline)
+  }
+
+  /// Whether the user is in the segment at this instant. A user that nobody made known is in none.
+  /// - Throws: `segmentNotFound`.
+  package func check(
+    _ user: UserID, in segment: SegmentReference, by caller: Caller
+  ) async throws(SegmentationError) -> MembershipStanding {
+    let question = MembershipChecker.Question(user: user, segment: segment)
+    return try await checks.submit(question, deadline: caller.deadline)
   }
 
   /// The slugs of many users' segments, in the order of the users; one named twice is answered twice.

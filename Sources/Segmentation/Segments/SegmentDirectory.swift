@@ -9,8 +9,17 @@ package final class SegmentDirectory: @unchecked Sendable {
     SELECT id, slug FROM segmentd.segments WHERE id = ANY ($1)
     """)
 
+  private static let lookUpLiving = Statement(
+    "directory_look_up_living",
+    """
+    SELECT id, slug FROM segmentd.segments WHERE slug = ANY ($1) AND deleted_at IS NULL
+    """)
+
   private let pool: PostgresPool
   private var slugs: [Int64: Slug] = [:]
+  /// Which segment had the slug when it was looked up last. Another one may have it by now: whoever uses it has to verify
+  /// that this one lives.
+  private var livingIDs: [Slug: Int64] = [:]
 
   package init(pool: PostgresPool) {
     self.pool = pool
@@ -34,5 +43,28 @@ package final class SegmentDirectory: @unchecked Sendable {
     }
     guard let lost = unknown.first(where: { slugs[$0] == nil }) else { return }
     throw SegmentationError.internal("segment \(lost) has memberships and no row")
+  }
+
+  /// The living segment of that slug when it was looked up last; nil when it is not known.
+  func living(_ slug: Slug) -> Int64? { livingIDs[slug] }
+
+  /// That segment is gone: the slug is to be looked up again.
+  func forgetLiving(_ slug: Slug, id: Int64) {
+    if livingIDs[slug] == id { livingIDs[slug] = nil }
+  }
+
+  /// Looks up those of the slugs that are not known. One that no living segment has stays unknown.
+  /// - Throws: `PostgresError`.
+  func learnLiving(_ slugs: Set<Slug>, deadline: ContinuousClock.Instant?) async throws {
+    let unknown = slugs.filter { livingIDs[$0] == nil }
+    guard !unknown.isEmpty else { return }
+    let result = try await pool.query(
+      Self.lookUpLiving, [.textArray(unknown.map(\.text))], deadline: deadline)
+    for row in 0..<result.rowCount {
+      let id = try result.int64(row, 0)
+      let slug = Slug(stored: try result.text(row, 1))
+      livingIDs[slug] = id
+      self.slugs[id] = slug
+    }
   }
 }

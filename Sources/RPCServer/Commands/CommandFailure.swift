@@ -51,6 +51,9 @@ enum Output {
   static func line(_ text: String) { write(text + "\n", to: 1) }
   static func error(_ text: String) { write(text + "\n", to: 2) }
 
+  /// Without an end of line.
+  static func progress(_ text: String) { write(text, to: 2) }
+
   private static func write(_ text: String, to descriptor: Int32) {
     var text = text
     text.withUTF8 { bytes in

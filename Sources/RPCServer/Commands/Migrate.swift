@@ -1,6 +1,5 @@
 import ArgumentParser
 import Contract
-import EventLoop
 import Postgres
 import Proto
 import Segmentation
@@ -62,28 +61,7 @@ struct Migrate: AsyncParsableCommand {
 
   private static func run(_ flags: DatabaseFlags, _ body: @Sendable (Migrator) async throws -> Void) async throws {
     try await CommandFailure.reporting {
-      let settings = try await Settings.resolve(flags.given)
-      let logger = LogOutput.logger("segmentd", settings: settings)
-      let group = try LoopGroup(count: 1)
-      defer { group.stop() }
-      let stop = StopSignal()
-      let database = try await Database.open(settings, loops: 1, logger: logger, stop: stop)
-      let loop = group.loops[0]
-      let configuration = PostgresConfiguration(settings, connectionString: database.connectionString)
-      do {
-        try await withTaskExecutorPreference(loop) {
-          let pool = try await loop.perform { PostgresPool(on: loop, configuration: configuration, logger: logger) }
-          do { try await body(Migrator(pool: pool)) } catch {
-            await pool.close()
-            throw error
-          }
-          await pool.close()
-        }
-      } catch {
-        await database.own?.stop()
-        throw error
-      }
-      await database.own?.stop()
+      try await DatabaseSession.run(flags) { try await body(Migrator(pool: $0)) }
     }
   }
 }

@@ -7,9 +7,14 @@ import grpc
 import pytest
 
 from conftest import binary
+from segmentation.v1 import membership_pb2 as m
 from segmentation.v1 import membership_service_pb2 as members_messages
 from segmentation.v1 import membership_service_pb2_grpc as members_rpc
 from segmentation.v1 import segment_pb2
+from segmentation.v1 import segment_service_pb2 as segments_messages
+from segmentation.v1 import segment_service_pb2_grpc as segments_rpc
+from segmentation.v1 import user_service_pb2 as users_messages
+from segmentation.v1 import user_service_pb2_grpc as users_rpc
 from test_service import refusal, violations
 
 # Users and segments of these tests only.
@@ -19,6 +24,16 @@ BASE = 7_000_000
 @pytest.fixture(scope="module")
 def members(channel):
     return members_rpc.MembershipServiceStub(channel)
+
+
+@pytest.fixture(scope="module")
+def segments(channel):
+    return segments_rpc.SegmentServiceStub(channel)
+
+
+@pytest.fixture(scope="module")
+def users(channel):
+    return users_rpc.UserServiceStub(channel)
 
 
 @pytest.fixture
@@ -79,3 +94,59 @@ def test_the_audit_check_finds_what_was_written_past_the_server(server, data_dir
     finally:
         database.query(f"UPDATE segmentd.memberships SET expires_at = NULL WHERE user_id = {user}")
     assert check().returncode == 0
+
+
+# --- lists -------------------------------------------------------------------------------------------------------
+
+
+def test_members_and_users_are_streamed_in_messages_of_the_size_that_was_asked_for(segments, users, segctl, tmp_path):
+    first, count = BASE + 100_000, 20_001
+    rows = "".join(f"{user},SL_MANY\n" for user in range(first, first + count))
+    path = tmp_path / "many.csv"
+    path.write_text("user_id,segment_slug\n" + rows)
+    segctl("import", "memberships", path, "--create-users", "--create-segments")
+    expected = list(range(first, first + count))
+    many = segment_pb2.SegmentSelector(slug="SL_MANY")
+
+    def members(**options):
+        return list(segments.ListSegmentMembers(segments_messages.ListSegmentMembersRequest(segment=many, **options)))
+
+    for size in (0, 999, 10_000, 1 << 30):
+        messages = members(max_batch_size=size)
+        assert [user for message in messages for user in message.user_ids] == expected
+        assert all(len(message.user_ids) <= min(size or 10_000, 10_000) for message in messages)
+        assert all(message.HasField("read_time") and not message.memberships for message in messages)
+    full = members(view=m.MEMBERSHIP_VIEW_FULL, limit=10_000, start_after_user_id=first)
+    memberships = [membership for message in full for membership in message.memberships]
+    assert [membership.user_id for membership in memberships] == expected[1:10_001]
+    assert {membership.segment_slug for membership in memberships} == {"SL_MANY"}
+    listed = users.ListUsers(users_messages.ListUsersRequest(start_after_user_id=first - 1, limit=count))
+    assert [user.id for message in listed for user in message.users] == expected
+    lines = segctl("segment", "members", "SL_MANY", "-o", "csv").stdout.splitlines()
+    assert lines[0].startswith("user_id,segment_slug") and [int(l.split(",")[0]) for l in lines[1:]] == expected
+    table = segctl("segment", "members", "SL_MANY").stdout.splitlines()
+    assert len(table) == count + 1 and table[0].startswith("USER ID")
+    some = segctl.json("user", "list", "--after", first, "--limit", 3)
+    assert [user["user_id"] for user in some] == expected[1:4]
+
+
+def test_a_wrong_list_names_what_is_wrong(segments, users):
+    ask = lambda **fields: refusal(lambda: users.ListUsers(users_messages.ListUsersRequest(**fields)))
+    for field in ("start_after_user_id", "limit", "max_batch_size"):
+        assert violations(ask(**{field: -1})) == [field]
+    request = segments_messages.ListSegmentMembersRequest(segment=segment_pb2.SegmentSelector(slug="NOWHERE"))
+    assert refusal(lambda: segments.ListSegmentMembers(request)).code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_a_reader_that_waits_holds_no_connection(segments, segctl):
+    """More streams than the server has connections are begun, and none is read; calls are answered all the same."""
+    request = segments_messages.ListSegmentMembersRequest(
+        segment=segment_pb2.SegmentSelector(slug="SL_MANY"), view=m.MEMBERSHIP_VIEW_FULL
+    )
+    streams = [segments.ListSegmentMembers(request) for _ in range(20)]
+    for stream in streams:
+        next(stream)
+    assert len(segctl.json("user", "list", "--limit", 1)) == 1
+    assert sum(len(message.user_ids) for message in streams[0]) > 10_000
+    for stream in streams:
+        stream.cancel()

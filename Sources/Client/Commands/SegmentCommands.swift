@@ -4,7 +4,7 @@ import Proto
 struct SegmentCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "segment", abstract: "Create, look at and delete segments.",
-    subcommands: [Create.self, Get.self, List.self, Delete.self])
+    subcommands: [Create.self, Get.self, List.self, Members.self, Delete.self])
 
   struct Create: ClientCommand {
     static let configuration = CommandConfiguration(abstract: "Create a segment.")
@@ -69,6 +69,27 @@ struct SegmentCommand: ParsableCommand {
           try await printer.print(page.segments.map { SegmentRecord($0, isFull: full) })
           request.pageToken = page.nextPageToken
         } while !request.pageToken.isEmpty
+      }
+      return .success
+    }
+  }
+
+  struct Members: ClientCommand {
+    static let configuration = CommandConfiguration(abstract: "List a segment's members, ordered by user.")
+
+    @Argument(help: "A slug, or id:NUMBER.")
+    var segment: SegmentArgument
+    @OptionGroup var range: StreamRange
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connectionOptions: ConnectionOptions
+
+    func run(on connection: Connection) async throws -> ExitStatus {
+      let request = ListSegmentMembersRequest(
+        segment: segment.selector, view: .full, startAfterUserID: range.after, limit: range.limit)
+      try await output.format.print(MembershipRecord.self, to: .standardOutput(on: connection.loop)) { printer in
+        try await connection.stream(SegmentService.Methods.listSegmentMembers, request) { response in
+          try await printer.print(response.memberships.map { MembershipRecord($0, userID: $0.userID) })
+        }
       }
       return .success
     }

@@ -4,7 +4,7 @@ import Proto
 struct UserCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "user", abstract: "Create users, look at them and change their segments.",
-    subcommands: [Create.self, Get.self, Segments.self, Check.self, Update.self])
+    subcommands: [Create.self, Get.self, List.self, Segments.self, Check.self, Update.self])
 
   struct Create: ClientCommand {
     static let configuration = CommandConfiguration(abstract: "Make users known.")
@@ -49,6 +49,24 @@ struct UserCommand: ParsableCommand {
         while let id = try await ids.next() {
           let response = try await connection.unary(UserService.Methods.getUser, GetUserRequest(userID: id))
           try await printer.print([UserRecord(response.user ?? User(id: id))])
+        }
+      }
+      return .success
+    }
+  }
+
+  struct List: ClientCommand {
+    static let configuration = CommandConfiguration(abstract: "List users, ordered by id.")
+
+    @OptionGroup var range: StreamRange
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connectionOptions: ConnectionOptions
+
+    func run(on connection: Connection) async throws -> ExitStatus {
+      let request = ListUsersRequest(startAfterUserID: range.after, limit: range.limit)
+      try await output.format.print(UserRecord.self, to: .standardOutput(on: connection.loop)) { printer in
+        try await connection.stream(UserService.Methods.listUsers, request) { response in
+          try await printer.print(response.users.map { UserRecord($0) })
         }
       }
       return .success

@@ -1,9 +1,12 @@
-/// Prints records of one type as they arrive; a table waits for all of them.
+/// Prints records of one type as they arrive; a table waits for the first ones, which settle the widths of its columns.
 struct RecordPrinter<Row: Record>: ~Copyable {
+  private static var rowsThatSettle: Int { 1000 }
+
   private let format: OutputFormat
   private let output: OutputFile
   private var rows: [Row] = []
   private var isFirst = true
+  private var table = TablePrinter(Row.columns)
 
   init(_ format: OutputFormat, to output: OutputFile) {
     self.format = format
@@ -16,6 +19,7 @@ struct RecordPrinter<Row: Record>: ~Copyable {
     switch format {
     case .table:
       rows += new
+      if rows.count >= Self.rowsThatSettle { flush(into: &buffer) }
     case .csv:
       if isFirst { CSVWriter.append(Row.columns.map(\.name), to: &buffer) }
       for row in new { CSVWriter.append(row.cells, to: &buffer) }
@@ -32,14 +36,18 @@ struct RecordPrinter<Row: Record>: ~Copyable {
     try await output.write(buffer)
   }
 
+  private mutating func flush(into buffer: inout [UInt8]) {
+    table.append(rows.map(\.cells), to: &buffer)
+    rows.removeAll(keepingCapacity: true)
+  }
+
   /// Prints what has waited and waits until all is written.
   /// - Throws: `Failure`
   consuming func finish() async throws {
     var buffer: [UInt8] = []
     switch format {
     case .table:
-      var table = TablePrinter(Row.columns)
-      table.append(rows.map(\.cells), to: &buffer)
+      flush(into: &buffer)
     case .csv where isFirst: CSVWriter.append(Row.columns.map(\.name), to: &buffer)
     case .json: buffer += (isFirst ? "[]\n" : "\n]\n").utf8
     case .csv, .jsonl: break

@@ -42,6 +42,22 @@ struct Connection: Sendable {
     try await channel.call(method.descriptor, options: options(deadline.map { $0 - .now }))
   }
 
+  /// One request, and what to do with each response.
+  /// - Throws: `RPCError`, what `body` throws
+  func stream<Request, Response>(
+    _ method: ProtoMethod<Request, Response>, _ request: Request, _ body: (Response) async throws -> Void
+  ) async throws {
+    let call = try await stream(method)
+    do {
+      try await call.send(request)
+      call.finish()
+      while let response = try await call.next() { try await body(response) }
+    } catch {
+      call.cancel()
+      throw error
+    }
+  }
+
   func close() {
     channel.close()
   }

@@ -608,7 +608,8 @@ package struct ListSegmentMembersResponse: ProtoMessage {
   /// The same members in full; only for MEMBERSHIP_VIEW_FULL.
   package var memberships: [Membership] = []
 
-  /// The instant that the whole stream is true at, by the database's clock.
+  /// The instant that these members were read at, by the database's clock; not earlier than that of the message before. A
+  /// user that is in throughout is answered once, whatever is written meanwhile.
   package var readTime: ProtoTimestamp? = nil
 
   /// Every field has its default.

@@ -101,7 +101,7 @@ extension Proto.SegmentOutcome {
 
 extension MembershipView {
   /// - Throws: `SegmentationError.invalid` for a view that we do not know.
-  fileprivate func isFull() throws(SegmentationError) -> Bool {
+  func isFull() throws(SegmentationError) -> Bool {
     switch self {
     case .unspecified, .slugs: return false
     case .full: return true

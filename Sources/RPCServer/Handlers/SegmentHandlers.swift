@@ -12,6 +12,9 @@ struct SegmentHandlers: Sendable {
     router.unary(SegmentService.Methods.getSegment.descriptor) { try await getSegment($0, $1) }
     router.unary(SegmentService.Methods.listSegments.descriptor) { try await listSegments($0, $1) }
     router.unary(SegmentService.Methods.deleteSegment.descriptor) { try await deleteSegment($0, $1) }
+    router.serverStreaming(SegmentService.Methods.listSegmentMembers.descriptor) {
+      try await listSegmentMembers($0, $1, $2)
+    }
   }
 
   private func createSegment(
@@ -40,6 +43,28 @@ struct SegmentHandlers: Sendable {
       prefix: request.slugPrefix, pageSize: PageSize(request.pageSize), pageToken: request.pageToken,
       counting: request.view.isFull(), by: call.caller)
     return ListSegmentsResponse(segments: page.segments.map { Segment($0) }, nextPageToken: page.next)
+  }
+
+  private func listSegmentMembers(
+    _ request: ListSegmentMembersRequest, _ responses: ResponseWriter<ListSegmentMembersResponse>, _ call: ServerCall
+  ) async throws {
+    guard request.asOf == nil else { throw RPCError(.unimplemented, "as_of is not supported yet") }
+    let isFull = try request.view.isFull()
+    let stream = try KeysetStream(
+      startAfter: request.startAfterUserID, limit: request.limit, maxBatchSize: request.maxBatchSize)
+    let caller = call.caller
+    let segment = try await segments.get(SegmentReference(request.segment), by: caller)
+    let chunks = try await stream.send(
+      reading: { [segments] in try await segments.members(of: segment, after: $0, limit: $1, by: caller) },
+      key: \.user.number
+    ) { members, chunk in
+      try await responses.write(
+        ListSegmentMembersResponse(
+          userIDs: members.map(\.user.number), memberships: isFull ? members.map { Proto.Membership($0) } : [],
+          readTime: chunk.readAt.map { ProtoTimestamp($0) }))
+    }
+    // One that was deleted on the way looks as if it had no more members.
+    if chunks > 1 { _ = try await segments.get(.id(segment.id), by: caller) }
   }
 
   private func deleteSegment(

@@ -10,6 +10,20 @@ struct UserHandlers: Sendable {
   func register(on router: Router) {
     router.unary(UserService.Methods.createUser.descriptor) { try await createUser($0, $1) }
     router.unary(UserService.Methods.getUser.descriptor) { try await getUser($0, $1) }
+    router.serverStreaming(UserService.Methods.listUsers.descriptor) { try await listUsers($0, $1, $2) }
+  }
+
+  private func listUsers(
+    _ request: ListUsersRequest, _ responses: ResponseWriter<ListUsersResponse>, _ call: ServerCall
+  ) async throws {
+    let stream = try KeysetStream(
+      startAfter: request.startAfterUserID, limit: request.limit, maxBatchSize: request.maxBatchSize)
+    let caller = call.caller
+    try await stream.send(reading: { [users] in try await users.list(after: $0, limit: $1, by: caller) }) {
+      $0.id.number
+    } writing: { users, _ in
+      try await responses.write(ListUsersResponse(users: users.map { Proto.User($0) }))
+    }
   }
 
   private func createUser(_ request: CreateUserRequest, _ call: ServerCall) async throws -> CreateUserResponse {

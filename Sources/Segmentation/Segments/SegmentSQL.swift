@@ -83,6 +83,16 @@ enum SegmentSQL {
     ORDER BY s.slug LIMIT $4
     """)
 
+  /// $1 the id, $2 only users above this one, $3 how many at most.
+  static let members = Statement(
+    "segment_members",
+    """
+    SELECT user_id, assigned_at, expires_at, cause, statement_timestamp()
+    FROM segmentd.memberships
+    WHERE segment_id = $1 AND user_id > $2 AND (expires_at IS NULL OR expires_at > statement_timestamp())
+    ORDER BY user_id LIMIT $3
+    """)
+
   /// As `get`, and holds the segment against everybody who would assign it.
   static let lock = Statement(
     "segment_lock",

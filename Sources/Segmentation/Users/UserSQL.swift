@@ -66,6 +66,14 @@ enum UserSQL {
     SELECT created_at FROM segmentd.users WHERE user_id = $1
     """)
 
+  /// $1 only users above this one, $2 how many at most.
+  static let list = Statement(
+    "user_list",
+    """
+    SELECT user_id, created_at, statement_timestamp()
+    FROM segmentd.users WHERE user_id > $1 ORDER BY user_id LIMIT $2
+    """)
+
   /// Of `create` and `createMany`.
   static func parameters(_ users: [UserID], sparing segments: [SegmentID] = [], by caller: Caller) -> [Parameter] {
     [

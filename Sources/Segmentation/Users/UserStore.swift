@@ -56,6 +56,23 @@ package final class UserStore: @unchecked Sendable {
       token: identity.flatMap { identity in position.map { AuditToken(identity, $0) } })
   }
 
+  /// Some users, ordered by id.
+  /// - Parameters:
+  ///   - after: Only users with a greater id.
+  ///   - limit: At most so many; fewer means that there are no more.
+  package func list(
+    after: Int64, limit: Int, by caller: Caller
+  ) async throws(SegmentationError) -> KeysetChunk<User> {
+    try await translating {
+      let result = try await pool.query(
+        UserSQL.list, [.int64(after), .int64(Int64(limit))], deadline: caller.deadline)
+      let users = try (0..<result.rowCount).map { row in
+        User(id: UserID(stored: try result.int64(row, 0)), createdAt: try result.timestamp(row, 1))
+      }
+      return KeysetChunk(items: users, readAt: users.isEmpty ? nil : try result.timestamp(0, 2))
+    }
+  }
+
   /// - Throws: `userNotFound`.
   package func get(_ user: UserID, by caller: Caller) async throws(SegmentationError) -> User {
     let result = try await translating {

@@ -382,7 +382,8 @@ struct  Segmentation__V1__ListSegmentMembersResponse
   size_t n_memberships;
   Segmentation__V1__Membership **memberships;
   /*
-   * The instant that the whole stream is true at, by the database's clock.
+   * The instant that these members were read at, by the database's clock; not earlier than that of the message before. A
+   * user that is in throughout is answered once, whatever is written meanwhile.
    */
   Google__Protobuf__Timestamp *read_time;
 };

@@ -150,3 +150,25 @@ def test_a_reader_that_waits_holds_no_connection(segments, segctl):
     assert sum(len(message.user_ids) for message in streams[0]) > 10_000
     for stream in streams:
         stream.cancel()
+
+
+# --- deleting users ----------------------------------------------------------------------------------------------
+
+
+def test_a_deleted_user_is_gone_and_its_history_stays(users, members, segctl):
+    user = BASE + 3
+    segctl("segment", "create", "SL_LEAVE")
+    segctl("user", "update", user, "--assign", "SL_LEAVE", "--create-user")
+    foretold = users.DeleteUser(users_messages.DeleteUserRequest(user_id=user, validate_only=True))
+    assert list(foretold.segments) == ["SL_LEAVE"] and not foretold.audit_token
+    [deleted] = segctl.json("user", "delete", user)
+    assert deleted["deleted"] and deleted["segments"] == ["SL_LEAVE"] and deleted["audit_token"]
+    assert segctl("user", "get", user, check=False).returncode == 4
+    assert segctl("user", "check", user, "SL_LEAVE", check=False).returncode == 1
+    assert segctl("user", "delete", user, check=False).returncode == 4
+    [again] = segctl.json("user", "delete", user, "--allow-missing")
+    assert not again["deleted"] and again["segments"] == []
+    lines = segctl("audit", "stream", "--user", user, "-o", "jsonl").stdout.splitlines()
+    history = [(record["action"], record["cause"]) for record in map(json.loads, lines)]
+    assert history == [("ASSIGN", "REQUEST"), ("DEPRIVE", "USER_DELETED")]
+    assert violations(refusal(lambda: users.DeleteUser(users_messages.DeleteUserRequest()))) == ["user_id"]

@@ -4,7 +4,7 @@ import Proto
 struct UserCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "user", abstract: "Create users, look at them and change their segments.",
-    subcommands: [Create.self, Get.self, List.self, Segments.self, Check.self, Update.self])
+    subcommands: [Create.self, Get.self, List.self, Segments.self, Check.self, Update.self, Delete.self])
 
   struct Create: ClientCommand {
     static let configuration = CommandConfiguration(abstract: "Make users known.")
@@ -174,6 +174,34 @@ struct UserCommand: ParsableCommand {
         userId: id, userCreated: response.userCreated, outcomes: outcomes,
         auditToken: response.auditToken.isEmpty ? nil : response.auditToken)
       try await output.format.print(one: document, rows: outcomes, to: .standardOutput(on: connection.loop))
+      return .success
+    }
+  }
+
+  struct Delete: ClientCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Delete users and deprive them of their segments; their audit history stays.")
+
+    @Argument(help: "Positive numbers; - reads them from standard input, one a line.")
+    var ids: [String]
+    @Flag(help: "A user that does not exist is no error.")
+    var allowMissing = false
+    @OptionGroup var change: ChangeOptions
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connectionOptions: ConnectionOptions
+
+    func validate() throws { try UserIDs.check(ids) }
+
+    func run(on connection: Connection) async throws -> ExitStatus {
+      var ids = try UserIDs(ids, on: connection.loop)
+      try await output.format.print(UserDeletedRecord.self, to: .standardOutput(on: connection.loop)) { printer in
+        while let id = try await ids.next() {
+          let request = DeleteUserRequest(
+            userID: id, allowMissing: allowMissing, requestID: change.requestID, validateOnly: change.validateOnly)
+          let response = try await connection.unary(UserService.Methods.deleteUser, request)
+          try await printer.print([UserDeletedRecord(response, userID: id)])
+        }
+      }
       return .success
     }
   }

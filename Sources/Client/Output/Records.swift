@@ -92,6 +92,29 @@ struct UserCreatedRecord: Record {
   var cells: [String] { ["\(userId)", "\(created)", createTime ?? "", segments.joined(separator: " ")] }
 }
 
+/// What became of a user to delete.
+struct UserDeletedRecord: Record {
+  static let columns: [Column] = [.number("user_id"), "deleted", "create_time", "segments"]
+
+  let userId: Int64
+  /// False when there was none.
+  let deleted: Bool
+  let createTime: String?
+  /// That it was deprived of.
+  let segments: [String]
+  let auditToken: String?
+
+  init(_ response: DeleteUserResponse, userID: Int64) {
+    userId = userID
+    deleted = response.user != nil
+    createTime = response.user?.createTime.map(StampFormatter.string)
+    segments = response.segments
+    auditToken = response.auditToken.isEmpty ? nil : response.auditToken
+  }
+
+  var cells: [String] { ["\(userId)", "\(deleted)", createTime ?? "", segments.joined(separator: " ")] }
+}
+
 /// A user in a segment as it is printed.
 struct MembershipRecord: Record {
   static let columns: [Column] = [.number("user_id"), "segment_slug", "assign_time", "expires_at", "source"]

@@ -10,6 +10,7 @@ struct UserHandlers: Sendable {
   func register(on router: Router) {
     router.unary(UserService.Methods.createUser.descriptor) { try await createUser($0, $1) }
     router.unary(UserService.Methods.getUser.descriptor) { try await getUser($0, $1) }
+    router.unary(UserService.Methods.deleteUser.descriptor) { try await deleteUser($0, $1) }
     router.serverStreaming(UserService.Methods.listUsers.descriptor) { try await listUsers($0, $1, $2) }
   }
 
@@ -33,6 +34,15 @@ struct UserHandlers: Sendable {
     return CreateUserResponse(
       user: Proto.User(creation.user), created: creation.isNew, segments: creation.segments.map(\.text),
       auditToken: creation.token?.text ?? "")
+  }
+
+  private func deleteUser(_ request: DeleteUserRequest, _ call: ServerCall) async throws -> DeleteUserResponse {
+    let deletion = try await users.delete(
+      UserID(request.userID), allowMissing: request.allowMissing, validateOnly: request.validateOnly,
+      by: call.caller(requestID: request.requestID))
+    return DeleteUserResponse(
+      user: deletion.user.map { Proto.User($0) }, segments: deletion.segments.map(\.text),
+      auditToken: deletion.token?.text ?? "")
   }
 
   private func getUser(_ request: GetUserRequest, _ call: ServerCall) async throws -> GetUserResponse {

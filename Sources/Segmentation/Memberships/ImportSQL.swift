@@ -35,6 +35,7 @@ enum ImportSQL {
       .int64Array(rows.map(\.user.number)), .int64Array(ids), .optionalTimestampArray(rows.map(\.expiresAt)),
       .textArray(rows.map { $0.slug?.text ?? "" }), .text(caller.loggedActor),
       .optionalText(caller.requestID?.text), .int64Array(Set(ids).sorted()),
+      .int64Array(Set(rows.map(\.user.number)).sorted()),
     ]
   }
 
@@ -48,6 +49,7 @@ enum ImportSQL {
       .int32Array(changes.map { _ in Int32(AuditCause.import.rawValue) }), .textArray(changes.map { _ in actor }),
       .optionalTextArray(changes.map { _ in caller.requestID?.text }), .textArray([]), .textArray([]), .textArray([]),
       .boolArray([]), .int64Array(Set(changes.map(\.segment.number)).sorted()),
+      .int64Array(Set(changes.filter { $0.kind == .assign }.map(\.user.number)).sorted()),
     ]
   }
 }

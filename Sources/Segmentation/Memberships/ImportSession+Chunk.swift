@@ -20,14 +20,7 @@ extension ImportSession {
     let users = Array(Set(candidates.map(\.user))).sorted()
     if options.createUsers {
       let retry = Retry(pool: pool, settings: settings, deadline: caller.deadline)
-      let result = try await retry.run {
-        try await pool.query(
-          UserSQL.createMany, UserSQL.parameters(users, by: caller), deadline: caller.deadline)
-      }
-      try await translating {
-        summary.usersCreated += try result.int64(0, 0)
-        note(try AuditPosition(result, row: 0, column: 1))
-      }
+      try await retry.run { try await create(users) }
       return candidates
     }
     let known = try await translating {
@@ -40,6 +33,14 @@ extension ImportSession {
       reject(candidate.number, .userNotFound, "user \(candidate.user) not found")
       return false
     }
+  }
+
+  /// Makes those of the users known that are not.
+  private func create(_ users: [UserID]) async throws {
+    let result = try await pool.query(
+      UserSQL.createMany, UserSQL.parameters(users, by: caller), deadline: caller.deadline)
+    summary.usersCreated += try result.int64(0, 0)
+    note(try AuditPosition(result, row: 0, column: 1))
   }
 
   // MARK: Segments
@@ -81,7 +82,9 @@ extension ImportSession {
       let tried = rows.filter { row in row.slug.map { segments[$0] != nil } ?? false }
       let others = rows.filter { row in row.slug.map { segments[$0] == nil } ?? true }
       let parameters = ImportSQL.insertParameters(tried, segments, by: caller)
-      return (try await pool.query(MembershipSQL.insertNew, parameters, deadline: caller.deadline), tried, others)
+      let result = try await pool.query(
+        MembershipSQL.insertNew, parameters, holding: Set(tried.map(\.user)), deadline: caller.deadline)
+      return (result, tried, others)
     }
     return try await translating {
       summary.assigned += try result.int64(0, 4)
@@ -97,12 +100,21 @@ extension ImportSession {
   private func apply(_ rows: [Candidate]) async throws(SegmentationError) {
     let retry = Retry(pool: pool, settings: settings, deadline: caller.deadline)
     let (verdicts, written) = try await retry.run {
-      let look = try await look(at: rows)
-      let verdicts = rows.map { ImportVerdict($0, on: look, options) }
+      var look = try await look(at: rows)
+      // Users that were deleted since they were let in.
+      let gone = Set(rows.map(\.user)).subtracting(look.users)
+      if options.createUsers, !gone.isEmpty {
+        try await create(gone.sorted())
+        look = try await self.look(at: rows)
+      }
+      let verdicts = rows.map { row in
+        look.users.contains(row.user) ? ImportVerdict(row, on: look, options) : .unknown(row.user)
+      }
       let changes = verdicts.compactMap(\.change)
       if changes.isEmpty { return (verdicts, nil as AuditPosition?) }
       let result = try await pool.query(
-        MembershipSQL.write, ImportSQL.writeParameters(changes, by: caller), deadline: caller.deadline)
+        MembershipSQL.write, ImportSQL.writeParameters(changes, by: caller),
+        holding: Set(changes.filter { $0.kind == .assign }.map(\.user)), deadline: caller.deadline)
       return (verdicts, try AuditPosition(result, row: 0, column: 0))
     }
     note(written)

@@ -42,5 +42,7 @@ enum ImportVerdict: Sendable {
     }
   }
 
+  static func unknown(_ user: UserID) -> ImportVerdict { .rejected(.userNotFound, "user \(user) not found") }
+
   static let inThePast = ImportVerdict.rejected(.invalidExpiry, "expires_at must be in the future")
 }

@@ -6,7 +6,8 @@ enum MembershipSQL {
   ///
   /// By arrays, an element a change: $1 user, $2 segment, $3 kind, $4 the expiry that was found, $5 the new expiry, $6
   /// slug, $7 cause, $8 actor, $9 request id. By arrays, an element a request to remember: $10 request id, $11
-  /// fingerprint, $12 answer, $13 whether it changed anything. $14 the segments, each once. No membership twice.
+  /// fingerprint, $12 answer, $13 whether it changed anything. $14 the segments, each once, $15 the users to put
+  /// into segments, each once; `UserSQL.hold` must go before it in the same transaction. No membership twice.
   static let write = Statement(
     "membership_write",
     """
@@ -47,9 +48,10 @@ enum MembershipSQL {
       RETURNING 1
     ), settled AS MATERIALIZED (
       SELECT segmentd.settle(
-        cardinality($1) + cardinality($14),
+        cardinality($1) + cardinality($14) + cardinality($15),
         (SELECT count(*) FROM added) + (SELECT count(*) FROM changed) + (SELECT count(*) FROM removed)
-          + (SELECT n FROM held)) AS xid
+          + (SELECT n FROM held)
+          + (SELECT count(*) FROM segmentd.users WHERE user_id = ANY ($15))) AS xid
     ), logged AS (
       INSERT INTO segmentd.audit
         (xid, user_id, segment_id, action, cause, expires_at, effective_at, segment_slug, actor, request_id)
@@ -78,10 +80,12 @@ enum MembershipSQL {
     SELECT ending.era, settled.xid, ending.sequence FROM settled, ending
     """)
 
-  /// Assigns what is not there yet, and answers the positions (from 1) of what is there or whose expiry has passed;
-  /// nothing when a segment is gone. By arrays: $1 user, $2 segment, $3 expiry, $4 slug; $5 actor, $6 request id; $7
-  /// the segments, each once. Columns: position, era, xid, sequence, how many were added; at least one row, with
-  /// position NULL when all were added.
+  /// Assigns what is not there yet, and answers the positions (from 1) of what is there, whose expiry has passed or whose user
+  /// is not known; nothing when a segment is gone.
+  ///
+  /// By arrays: $1 user, $2 segment, $3 expiry, $4 slug; $5 actor, $6 request id; $7 the segments, each once, $8 the users,
+  /// each once; `UserSQL.hold` must go before it in the same transaction. Columns: position, era, xid, sequence, how many
+  /// were added; at least one row, with position NULL when all were added.
   static let insertNew = Statement(
     "membership_insert_new",
     """
@@ -91,10 +95,12 @@ enum MembershipSQL {
       SELECT id FROM segmentd.segments WHERE id = ANY ($7) AND deleted_at IS NULL ORDER BY id FOR KEY SHARE
     ), held AS MATERIALIZED (
       SELECT count(*) AS n FROM living
+    ), known AS MATERIALIZED (
+      SELECT user_id FROM segmentd.users WHERE user_id = ANY ($8)
     ), added AS (
       INSERT INTO segmentd.memberships (user_id, segment_id, expires_at, assigned_at, cause)
       SELECT item.user_id, item.segment_id, item.expires_at, statement_timestamp(), 2
-      FROM held, item
+      FROM held, item JOIN known ON known.user_id = item.user_id
       WHERE item.expires_at IS NULL OR item.expires_at > statement_timestamp()
       ORDER BY item.user_id, item.segment_id
       ON CONFLICT DO NOTHING

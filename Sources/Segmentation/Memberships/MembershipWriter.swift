@@ -80,7 +80,9 @@ struct MembershipWriter: Sendable {
       }
     }
     if !together.isEmpty {
-      let result = try await pool.query(MembershipSQL.write, Self.parameters(together), deadline: deadline)
+      let users = Self.assigned(together)
+      let result = try await pool.query(
+        MembershipSQL.write, Self.parameters(together, users), holding: users, deadline: deadline)
       answer(together, try AuditPosition(result, row: 0, column: 0), identity, &answers)
     }
     for planned in alone {
@@ -149,12 +151,18 @@ struct MembershipWriter: Sendable {
       guard created.rowCount > 0 else {
         throw PostgresError(.server, "the user became known meanwhile", sqlState: .serializationFailure)
       }
-      return try await connection.query(MembershipSQL.write, Self.parameters([planned]))
+      // Nobody else sees the user yet, so nobody can delete it.
+      return try await connection.query(MembershipSQL.write, Self.parameters([planned], Self.assigned([planned])))
     }
   }
 
+  /// The users that come into a segment.
+  private static func assigned(_ planned: [Planned]) -> Set<UserID> {
+    Set(planned.filter { $0.decision.changes.contains { $0.kind == .assign } }.map(\.call.update.user))
+  }
+
   /// Of `MembershipSQL.write`.
-  private static func parameters(_ planned: [Planned]) -> [Parameter] {
+  private static func parameters(_ planned: [Planned], _ users: Set<UserID>) -> [Parameter] {
     let all = planned.flatMap { planned in planned.decision.changes.map { (planned.call.caller, $0) } }
     let kept = planned.filter { $0.call.caller.requestID != nil }
     return [
@@ -165,7 +173,7 @@ struct MembershipWriter: Sendable {
       .optionalTextArray(all.map(\.0.requestID?.text)), .textArray(kept.compactMap(\.call.caller.requestID?.text)),
       .textArray(kept.map(\.fingerprint)), .textArray(kept.map { KeptUpdate($0.decision).text }),
       .boolArray(kept.map { !$0.decision.changes.isEmpty }),
-      .int64Array(Set(all.map(\.1.segment.number)).sorted()),
+      .int64Array(Set(all.map(\.1.segment.number)).sorted()), .int64Array(users.map(\.number)),
     ]
   }
 }

@@ -66,6 +66,57 @@ enum UserSQL {
     SELECT created_at FROM segmentd.users WHERE user_id = $1
     """)
 
+  /// The advisory locks of users have this for their first number.
+  private static let lockSpace = 1_936_024_932
+
+  /// Nobody deletes the users of these locks until the transaction ends: $1 `UserID.lock` of each, each once, sorted. To be
+  /// run before the statement that looks at the users.
+  static let hold = Statement(
+    "user_hold",
+    """
+    SELECT count(pg_advisory_xact_lock_shared(\(lockSpace), l)) FROM unnest($1::integer[]) AS l
+    """)
+
+  /// Waits for whoever holds the user: $1 its lock.
+  static let release = Statement(
+    "user_release",
+    """
+    SELECT count(pg_advisory_xact_lock(\(lockSpace), $1))
+    """)
+
+  /// $1 the user, which nobody holds; $2 actor, $3 request id. Memberships that had expired unswept end as such; those of a
+  /// segment that has been deleted end with that segment.
+  /// When it was created, the slugs it was deprived of, the end of the audit records. No row when it was not known.
+  static let delete = Statement(
+    "user_delete",
+    """
+    WITH deleted AS (
+      DELETE FROM segmentd.users WHERE user_id = $1 RETURNING created_at
+    ), ended AS MATERIALIZED (
+      DELETE FROM segmentd.memberships AS m
+      USING segmentd.segments AS s
+      WHERE m.user_id = $1 AND s.id = m.segment_id AND s.deleted_at IS NULL
+      RETURNING m.user_id, m.segment_id, s.slug,
+        CASE WHEN m.expires_at <= statement_timestamp() THEN m.expires_at END AS expired_at
+    ), settled AS MATERIALIZED (
+      SELECT segmentd.settle(n, n) AS xid FROM (SELECT count(*) AS n FROM ended) AS c
+    ), logged AS (
+      INSERT INTO segmentd.audit
+        (xid, user_id, segment_id, action, cause, expires_at, effective_at, segment_slug, actor, request_id)
+      SELECT settled.xid, e.user_id, e.segment_id, 2, CASE WHEN e.expired_at IS NULL THEN 6 ELSE 4 END,
+        e.expired_at, coalesce(e.expired_at, statement_timestamp()), e.slug,
+        CASE WHEN e.expired_at IS NULL THEN $2 ELSE '' END, CASE WHEN e.expired_at IS NULL THEN $3 END
+      FROM settled, ended AS e
+      ORDER BY e.segment_id
+      RETURNING era, sequence
+    ), ending AS (
+      SELECT max(era) AS era, max(sequence) AS sequence FROM logged
+    )
+    SELECT deleted.created_at, ARRAY(SELECT e.slug::text FROM ended AS e WHERE e.expired_at IS NULL ORDER BY e.slug),
+      ending.era, settled.xid, ending.sequence
+    FROM deleted, settled, ending
+    """)
+
   /// $1 only users above this one, $2 how many at most.
   static let list = Statement(
     "user_list",
@@ -81,4 +132,10 @@ enum UserSQL {
       .optionalText(caller.requestID?.text),
     ]
   }
+}
+
+extension UserID {
+  /// Which of the 256 advisory locks is the user's. Few, so that an import of any size holds few; the database keeps them in a
+  /// table of fixed size.
+  var lock: Int32 { Int32(truncatingIfNeeded: number & 255) }
 }

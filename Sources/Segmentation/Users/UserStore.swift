@@ -11,11 +11,11 @@ package struct UserCreation: Sendable {
   package let token: AuditToken?
 }
 
-/// Makes users known. One per loop, confined to it. All methods throw `SegmentationError`.
+/// Makes users known, lists and deletes them. One per loop, confined to it. All methods throw `SegmentationError`.
 package final class UserStore: @unchecked Sendable {
-  private let pool: PostgresPool
-  private let installation: Installation
-  private let ledger: RequestLedger
+  let pool: PostgresPool
+  let installation: Installation
+  let ledger: RequestLedger
 
   package init(pool: PostgresPool, installation: Installation, settings: SegmentationSettings = SegmentationSettings())
   {

@@ -84,7 +84,7 @@ import Testing
           MembershipSQL.insertNew,
           [
             .int64Array([1]), .int64Array([segment.id.number]), .optionalTimestampArray([nil]), .textArray(["A"]),
-            .text("late"), .null, .int64Array([segment.id.number]),
+            .text("late"), .null, .int64Array([segment.id.number]), .int64Array([1]),
           ])
       }
       #expect(try await stores.log().map(\.actor) == ["tester", "tester", "late"])

@@ -22,7 +22,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("SEGMENTD_BIN", ROOT / ".build" / "debug"))
 # What runs again under AddressSanitizer: the server's tests over the wire.
-WIRE = {"test_service.py", "test_runtime.py"}
+WIRE = {"test_service.py", "test_runtime.py", "test_interop.py"}
 START_SECONDS = 300 if os.environ.get("SEGMENTD_WRAPPER") else 60
 
 
@@ -47,7 +47,21 @@ def make_stubs():
         ["protoc", f"-I{ROOT / 'protos'}", f"--python_out={folder}", f"--grpc_python_out={folder}", *protos]
     )
     assert code == 0, "grpcio-tools could not compile protos/"
+    make_interop_stubs(protoc, pathlib.Path(folder))
     return folder
+
+
+def make_interop_stubs(protoc, folder):
+    """The modules `interop.*_pb2`: below `grpc/`, where the files are, Python would look into grpcio."""
+    copies = folder / "protos" / "interop"
+    copies.mkdir(parents=True)
+    for proto in (ROOT / "Tests/Interop/protos/grpc/testing").glob("*.proto"):
+        (copies / proto.name).write_text(proto.read_text().replace("grpc/testing/", "interop/"))
+    files = [f"interop/{proto.name}" for proto in copies.iterdir()]
+    code = protoc.main(
+        ["protoc", f"-I{copies.parent}", f"--python_out={folder}", f"--grpc_python_out={folder}", *files]
+    )
+    assert code == 0, "grpcio-tools could not compile Tests/Interop/protos"
 
 
 sys.path.insert(0, make_stubs())

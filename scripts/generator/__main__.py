@@ -1,11 +1,11 @@
-"""Writes Sources/Proto/Generated from the descriptors of protos/ and the headers that protoc-c made of them.
+"""Writes Swift from the descriptors of a folder of protos and the headers that protoc-c made of them.
 
-    generator DESCRIPTOR_SET C_INCLUDE_FOLDER OUTPUT_FOLDER TEST_OUTPUT_FOLDER
+    generator PROTOS DESCRIPTOR_SET C_MODULE C_INCLUDE_FOLDER OUTPUT_FOLDER [TEST_OUTPUT_FOLDER]
 
-One Swift file for each .proto file, and for the tests a random value of each message. The names, which are the whole
-rule:
+One Swift file for each .proto file; with a folder for the tests also the lists of all messages, methods and files, and for
+the tests a random value of each message. The names, which are the whole rule:
 
-- A type of segmentation.v1 and grpc.health.v1 keeps its name, one of google.rpc gets the prefix `GoogleRPC`, one of
+- A type of segmentation.v1, grpc.health.v1 and grpc.testing keeps its name, one of google.rpc gets the prefix `GoogleRPC`, one of
   google.protobuf `Proto`, one of grpc.reflection.v1 `Reflection`. A nested type is nested. A service becomes an enum,
   named by the same rule.
 - A field is lower camel case, with ID, URL and TTL in capitals: `user_ids` is `userIDs`.
@@ -30,14 +30,14 @@ from registry import registry
 from services import service
 
 
-def swift_file(names, file):
-    out, comments, package = header(f"protos/{file.name}"), Comments(file), f".{file.package}"
+def swift_file(names, file, protos, c_module):
+    out, comments, package = header(f"{protos}/{file.name}"), Comments(file), f".{file.package}"
     messages = [
         Message(names, comments, message, f"{package}.{message.name}", [4, number])
         for number, message in enumerate(file.message_type)
     ]
     if messages:
-        out("internal import CProto", "")
+        out(f"internal import {c_module}", "")
     for number, item in enumerate(file.service):
         service(out, comments, names, file.package, item, [6, number])
         out("")
@@ -67,9 +67,10 @@ def every_message(names, files):
 
 
 def main():
-    descriptors, include, output, tests = (Path(argument) for argument in sys.argv[1:])
-    files = descriptor_pb2.FileDescriptorSet.FromString(descriptors.read_bytes()).file
-    names = Names(files, include)
+    protos, descriptors, c_module, include, output, *tests = sys.argv[1:]
+    files = descriptor_pb2.FileDescriptorSet.FromString(Path(descriptors).read_bytes()).file
+    names = Names(files, Path(include))
+    output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     for file in files:
         if not file.message_type and not file.enum_type and not file.service:
@@ -77,10 +78,11 @@ def main():
         stem = camel(Path(file.name).stem, True)
         if not stem.startswith(PREFIXES[file.package]):
             stem = PREFIXES[file.package] + stem
-        (output / f"{stem}.pb.swift").write_text(swift_file(names, file))
-    tests.mkdir(parents=True, exist_ok=True)
-    (tests / "RandomMessages.swift").write_text(random_messages(names, list(every_message(names, files))))
-    (output / "ProtoRegistry.pb.swift").write_text(registry(names, files))
+        (output / f"{stem}.pb.swift").write_text(swift_file(names, file, protos, c_module))
+    for folder in map(Path, tests):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "RandomMessages.swift").write_text(random_messages(names, list(every_message(names, files))))
+        (output / "ProtoRegistry.pb.swift").write_text(registry(names, files))
 
 
 main()

@@ -8,6 +8,7 @@ PREFIXES = {
     "segmentation.v1": "",
     "grpc.health.v1": "",
     "grpc.reflection.v1": "Reflection",
+    "grpc.testing": "",
     "google.rpc": "GoogleRPC",
     "google.protobuf": "Proto",
 }

@@ -1,0 +1,61 @@
+"""gRPC's interoperability cases in all four pairs: our client and grpcio against our server and a grpcio server."""
+
+import subprocess
+
+import interop_client
+import pytest
+from conftest import Process, binary
+from interop_server import grpcio_server
+
+CASES = [
+    "empty_unary",
+    "large_unary",
+    "client_streaming",
+    "server_streaming",
+    "ping_pong",
+    "empty_stream",
+    "status_code_and_message",
+    "special_status_message",
+    "unimplemented_method",
+    "unimplemented_service",
+    "cancel_after_begin",
+    "cancel_after_first_response",
+    "timeout_on_sleeping_server",
+]
+
+
+@pytest.fixture(scope="module")
+def our_server():
+    process = Process([binary("segmentd-interop"), "--host", "127.0.0.1", "--port", "0"])
+    yield process.address
+    assert process.stop() == 0, process.error_text()
+
+
+@pytest.fixture(scope="module")
+def their_server():
+    with grpcio_server() as address:
+        yield address
+
+
+@pytest.fixture(params=["our_server", "their_server"])
+def server(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_our_client(server, case):
+    host, port = server.rsplit(":", 1)
+    command = [binary("segmentd-interop-client"), f"--server_host={host}", f"--server_port={port}", f"--test_case={case}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_grpcio_client(server, case):
+    getattr(interop_client, case)(server)
+
+
+def test_every_case_of_our_client_is_run():
+    done = subprocess.run([binary("segmentd-interop-client"), "--help"], capture_output=True, text=True, check=True)
+    listed = done.stdout.replace("\n", " ").split("The case:")[1].split(".")[0]
+    assert {name.strip() for name in listed.split(",")} == set(CASES)

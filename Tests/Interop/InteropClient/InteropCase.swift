@@ -1,0 +1,56 @@
+import EventLoop
+import GRPC
+import InteropMessages
+
+/// The cases of doc/interop-test-descriptions.md of the repository grpc/grpc.
+enum InteropCase: String, CaseIterable {
+  case emptyUnary = "empty_unary"
+  case largeUnary = "large_unary"
+  case clientStreaming = "client_streaming"
+  case serverStreaming = "server_streaming"
+  case pingPong = "ping_pong"
+  case emptyStream = "empty_stream"
+  case statusCodeAndMessage = "status_code_and_message"
+  case specialStatusMessage = "special_status_message"
+  case unimplementedMethod = "unimplemented_method"
+  case unimplementedService = "unimplemented_service"
+  case cancelAfterBegin = "cancel_after_begin"
+  case cancelAfterFirstResponse = "cancel_after_first_response"
+  case timeoutOnSleepingServer = "timeout_on_sleeping_server"
+
+  /// - Throws: What was not as it should be.
+  func run(_ calls: InteropCalls) async throws {
+    switch self {
+    case .emptyUnary: try await calls.emptyUnary()
+    case .largeUnary: try await calls.largeUnary()
+    case .clientStreaming: try await calls.clientStreaming()
+    case .serverStreaming: try await calls.serverStreaming()
+    case .pingPong: try await calls.pingPong()
+    case .emptyStream: try await calls.emptyStream()
+    case .statusCodeAndMessage: try await calls.statuses(EchoStatus(code: 2, message: "test status message"))
+    case .specialStatusMessage:
+      let message = "\t\ntest with whitespace\r\nand Unicode BMP \u{263a} and non-BMP \u{1f608}\t\n"
+      try await calls.status(EchoStatus(code: 2, message: message))
+    case .unimplementedMethod: try await calls.unimplemented(TestService.Methods.unimplementedCall)
+    case .unimplementedService: try await calls.unimplemented(UnimplementedService.Methods.unimplementedCall)
+    case .cancelAfterBegin: try await calls.cancelAfterBegin()
+    case .cancelAfterFirstResponse: try await calls.cancelAfterFirstResponse()
+    case .timeoutOnSleepingServer: try await calls.timeoutOnSleepingServer()
+    }
+  }
+}
+
+/// Something was not as the case wants it.
+struct CaseFailed: Error, CustomStringConvertible {
+  let description: String
+}
+
+func expect<Value: Equatable>(_ value: Value, _ expected: Value, _ what: String) throws {
+  guard value == expected else { throw CaseFailed(description: "\(what) is \(value) instead of \(expected)") }
+}
+
+/// What the call ends with, which must be an error.
+func expectError(_ what: String, _ body: () async throws -> Void) async throws -> RPCError {
+  do { try await body() } catch let error as RPCError { return error }
+  throw CaseFailed(description: "\(what) succeeded")
+}

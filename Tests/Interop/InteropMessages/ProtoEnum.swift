@@ -1,0 +1,1 @@
+../../../Sources/Proto/ProtoEnum.swift

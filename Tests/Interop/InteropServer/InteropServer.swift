@@ -1,0 +1,59 @@
+import ArgumentParser
+import EventLoop
+import GRPC
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// The server of gRPC's interoperability tests, on the runtime that segmentd has.
+///
+/// Prints `listening on HOST:PORT` when it is ready; SIGTERM and SIGINT end it with exit code 0 once its calls are done.
+@main
+struct InteropServer: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "segmentd-interop", abstract: "Serve grpc.testing.TestService to interoperability tests.")
+
+  @Option(help: "The port to listen on; 0 lets the system choose one.")
+  var port: UInt16 = 10000
+  @Option(help: "The address to listen on.")
+  var host = "0.0.0.0"
+  @Option(help: "Event loops, each a thread.")
+  var loops = 1
+
+  func validate() throws {
+    guard (1...64).contains(loops) else { throw ValidationError("--loops is 1 to 64.") }
+  }
+
+  func run() throws {
+    let endpoint = Endpoint(host: host, port: port)
+    let first = try EventLoop(name: "loop 0")
+    let others = try (1..<max(loops, 1)).map { try EventLoop(name: "loop \($0)") }
+    let threads = try others.map { try $0.start() }
+    first.execute { first.spawn { await Self.serve(endpoint, on: [first] + others) } }
+    first.run()
+    for thread in threads { thread.join() }
+  }
+
+  private static func serve(_ endpoint: Endpoint, on loops: [EventLoop]) async {
+    do {
+      let stop = Promise<Void>(on: loops[0])
+      let signals = [SIGTERM, SIGINT].map { SignalWatcher($0, on: loops[0]) { stop.succeed(()) } }
+      let server = try await GRPCServer(at: endpoint, on: loops) { _ in TestServiceHandlers().router() }
+      print("listening on \(server.address)")
+      fflush(nil)
+      try await stop.value()
+      withExtendedLifetime(signals) {}
+      await server.shutDown(grace: .seconds(5))
+      for loop in loops { loop.stop() }
+    } catch {
+      print("segmentd-interop: \(error)")
+      stopProcess()
+    }
+  }
+}
+
+/// `exit` of the C library, where ParsableCommand has a function of that name.
+private func stopProcess() -> Never { exit(1) }

@@ -39,6 +39,9 @@ package final class PostgresPool: @unchecked Sendable {
     retryTimer = Timer(on: loop) { [unowned self] in retryDue() }
   }
 
+  /// How many connections there are, in use or not, with those that are being opened.
+  package var connectionCount: Int { links.count { $0 != nil } }
+
   /// Runs one statement in a transaction of its own: one round trip.
   /// - Parameter deadline: By when the caller wants the answer; the statement is cancelled then. Nil: `statementTimeout`.
   package func query(

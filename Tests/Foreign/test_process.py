@@ -45,10 +45,21 @@ def create_users(address, first, count):
     return done
 
 
-def known(address, users):
+def known(address, users, seconds=60):
+    """Those of the users that the server knows; asks again while a database that starts is not available."""
+    deadline = time.monotonic() + seconds
     with grpc.insecure_channel(address) as channel:
         stub = user_rpc.UserServiceStub(channel)
-        return [u for u in users if stub.GetUser(user_messages.GetUserRequest(user_id=u), timeout=10).user.id == u]
+
+        def is_known(user):
+            while True:
+                try:
+                    return stub.GetUser(user_messages.GetUserRequest(user_id=user), timeout=10).user.id == user
+                except grpc.RpcError as error:
+                    if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
+                        raise
+
+        return [user for user in users if is_known(user)]
 
 
 def test_an_interrupt_ends_the_server_and_its_postgresql_and_the_next_start_finds_the_data(folder):

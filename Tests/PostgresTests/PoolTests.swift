@@ -104,12 +104,9 @@ struct PoolTests {
       let before = try await pool.query(Self.pid).int64(0, 0)
       try await withPool(connections: 1) { other in
         _ = try await other.query(Statement("kill", "SELECT pg_terminate_backend($1)"), [.int32(Int32(before))])
-        #expect(
-          try await eventually {
-            let alive = Statement("alive", "SELECT count(*) FROM pg_stat_activity WHERE pid = $1")
-            return try await other.query(alive, [.int32(Int32(before))]).int64(0, 0) == 0
-          })
       }
+      // The pool hears of it by the socket, whose end may come after the backend has left the server's own views.
+      #expect(try await eventually { pool.connectionCount == 0 })
       #expect(try await pool.query(Self.pid).int64(0, 0) != before)
     }
   }

@@ -146,7 +146,7 @@ def test_an_export_that_is_killed_goes_on_and_ends_byte_for_byte_the_same(server
     assert kills > 0
     segctl(server.address, "audit", "stream", *common, "--output", file, "--resume")
     assert file.read_bytes() == whole.read_bytes()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["resumed", "whole"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["resumed", "resumed.sha256", "whole", "whole.sha256"]
 
 
 def test_a_checkpoint_of_something_else_is_refused(server, exported, tmp_path):

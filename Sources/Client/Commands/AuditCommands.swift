@@ -3,7 +3,7 @@ import Proto
 
 struct AuditCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "audit", abstract: "Read the audit log.", subcommands: [Stream.self])
+    commandName: "audit", abstract: "Read the audit log.", subcommands: [Stream.self, Verify.self])
 
   struct Stream: ClientCommand {
     static let configuration = CommandConfiguration(
@@ -11,6 +11,8 @@ struct AuditCommand: ParsableCommand {
       discussion: """
         Each record is written as it arrives. At the end segctl compares count and SHA-256 with what the server says it \
         sent, and exits with 3 when they differ. A FILE has its name only when it is whole; until then it is FILE.partial.
+
+        A whole FILE has FILE.sha256 beside it, for segctl audit verify.
 
         With --follow segctl goes on until Ctrl-C or --to, through restarts of the server; a FILE is written in place. With \
         --resume the same command again goes on where an earlier one ended, in whatever way that was.
@@ -51,14 +53,21 @@ struct AuditCommand: ParsableCommand {
       let (file, checkpoints) = try destination(on: connection)
       let export = try AuditExport(
         format, to: file ?? .standardOutput(on: connection.loop), checkpoints: checkpoints,
-        showsProgress: file != nil)
+        checksumBeside: checksummed, showsProgress: file != nil)
       try await export.run(request, on: connection)
       return .success
+    }
+
+    /// The file that gets a checksum: a table is for people, and a pipe has nothing beside it.
+    private var checksummed: String? {
+      guard let output, output != "-", format != .table, AuditChecksum.isPossible(for: output) else { return nil }
+      return output
     }
 
     private func destination(on connection: Connection) throws -> (OutputFile?, AuditCheckpoints?) {
       guard let output, output != "-" else { return (nil, nil) }
       guard resume else {
+        if follow, checksummed != nil { AuditChecksum.remove(beside: output) }
         return (
           follow
             ? try OutputFile.replacing(output, on: connection.loop)

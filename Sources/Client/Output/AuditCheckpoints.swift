@@ -25,7 +25,7 @@ final class AuditCheckpoints: @unchecked Sendable {
   private var interval = Duration.zero
   private var last = ContinuousClock.now
 
-  private var checkpointPath: String { path + ".checkpoint" }
+  private var checkpointPath: String { Self.path(of: path) }
   private var dataPath: String { partialPath ?? path }
 
   /// Where the earlier run has come to, or where a new one begins.
@@ -43,7 +43,7 @@ final class AuditCheckpoints: @unchecked Sendable {
     let identity = try SHA256()
     identity.update(try request.encoded())
     identity.update(Array(format.rawValue.utf8))
-    checkpoint = AuditCheckpoint(request: Self.hex(identity.finish()), digest: Self.hex(try digest.soFar()))
+    checkpoint = AuditCheckpoint(request: Text.hex(identity.finish()), digest: Text.hex(try digest.soFar()))
     guard let text = try Self.contents(checkpointPath) else {
       var status = stat()
       if isInPlace, stat(path, &status) == 0, status.st_size > 0 {
@@ -64,7 +64,7 @@ final class AuditCheckpoints: @unchecked Sendable {
     let descriptor = systemOpen(dataPath, O_RDWR | O_CREAT | O_CLOEXEC)
     guard descriptor >= 0 else { throw Failure(.cannotCreate, "cannot open \(dataPath): \(reason(errno))") }
     let file = OutputFile.continuing(descriptor, path: path, partialPath: partialPath, on: loop)
-    guard Self.feed(digest, from: descriptor, checkpoint.length), Self.hex(try digest.soFar()) == checkpoint.digest
+    guard Self.feed(digest, from: descriptor, checkpoint.length), Text.hex(try digest.soFar()) == checkpoint.digest
     else {
       throw Failure(
         .badInput, "\(dataPath) is not what \(checkpointPath) says; remove the checkpoint to begin again")
@@ -95,8 +95,14 @@ final class AuditCheckpoints: @unchecked Sendable {
   }
 
   func save(_ file: OutputFile) async throws {
-    checkpoint.digest = Self.hex(try digest.soFar())
+    checkpoint.digest = Text.hex(try digest.soFar())
     try await file.synchronise(then: checkpointPath, Array(checkpoint.text.utf8))
+  }
+
+  /// Of all that was handed to the file.
+  /// - Throws: `SHA256.Unavailable`
+  func checksum() throws -> AuditChecksum {
+    AuditChecksum(count: checkpoint.count, length: checkpoint.length, digest: Text.hex(try digest.soFar()))
   }
 
   /// The file is whole.
@@ -106,8 +112,10 @@ final class AuditCheckpoints: @unchecked Sendable {
 
   // MARK: Files
 
+  static func path(of file: String) -> String { file + ".checkpoint" }
+
   /// - Returns: nil when there is no such file.
-  private static func contents(_ path: String) throws(Failure) -> String? {
+  static func contents(_ path: String) throws(Failure) -> String? {
     let descriptor = systemOpen(path, O_RDONLY | O_CLOEXEC)
     if descriptor < 0, errno == ENOENT { return nil }
     guard descriptor >= 0 else { throw Failure(.noInput, "cannot read \(path): \(reason(errno))") }
@@ -129,11 +137,6 @@ final class AuditCheckpoints: @unchecked Sendable {
       left -= Int64(count)
     }
     return true
-  }
-
-  private static func hex(_ bytes: [UInt8]) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 }
 

@@ -12,6 +12,11 @@ final class AuditExport: @unchecked Sendable {
   private let format: AuditFormat
   private let output: OutputFile
   private let checkpoints: AuditCheckpoints?
+  /// Where a checksum is left at the end; nil for none.
+  private let checksumPath: String?
+  /// Of all that was written, when there are no checkpoints to know it.
+  private let fileDigest: SHA256?
+  private var fileLength: Int64 = 0
   private var line = AuditLine()
   private var jsonLines = AuditJSONLines()
   private var table = TablePrinter(AuditRow.columns)
@@ -24,12 +29,19 @@ final class AuditExport: @unchecked Sendable {
   private var pause = AuditExport.shortestPause
   private var progress: Progress
 
-  /// - Parameter checkpoints: Keeps them while the export goes on, and may have one to begin with.
+  /// - Parameters:
+  ///   - checkpoints: Keeps them while the export goes on, and may have one to begin with.
+  ///   - path: The file that gets a checksum beside it when it is whole.
   /// - Throws: `SHA256.Unavailable`
-  init(_ format: AuditFormat, to output: OutputFile, checkpoints: AuditCheckpoints? = nil, showsProgress: Bool) throws {
+  init(
+    _ format: AuditFormat, to output: OutputFile, checkpoints: AuditCheckpoints? = nil, checksumBeside path: String?,
+    showsProgress: Bool
+  ) throws {
     self.format = format
     self.output = output
     self.checkpoints = checkpoints
+    checksumPath = path
+    fileDigest = path != nil && checkpoints == nil ? try SHA256() : nil
     digest = try SHA256()
     count = checkpoints?.count ?? 0
     token = checkpoints?.token ?? ""
@@ -42,8 +54,7 @@ final class AuditExport: @unchecked Sendable {
     do {
       if checkpoints?.isFresh ?? true { try await write(header) }
       try await stream(request, on: connection)
-      try await output.finish()
-      checkpoints?.remove()
+      try await finish()
     } catch {
       // What has arrived is good, up to here, and whole lines; the task may be cancelled, the writing goes on.
       let isSpoilt = (error as? Failure)?.status == .digestMismatch
@@ -57,6 +68,17 @@ final class AuditExport: @unchecked Sendable {
       }
       throw error
     }
+  }
+
+  /// Gives the file its name, and a checksum beside it.
+  private func finish() async throws {
+    let checksum =
+      try checkpoints?.checksum()
+      ?? fileDigest.map { AuditChecksum(count: count, length: fileLength, digest: Text.hex($0.finish())) }
+    if let checksumPath { AuditChecksum.remove(beside: checksumPath) }
+    try await output.finish()
+    if let checksumPath { try checksum?.write(beside: checksumPath) }
+    checkpoints?.remove()
   }
 
   /// One call after the other, each behind the token of the one before.
@@ -108,6 +130,8 @@ final class AuditExport: @unchecked Sendable {
   private func write(_ bytes: [UInt8]) async throws {
     try await output.write(bytes)
     checkpoints?.wrote(bytes)
+    fileDigest?.update(bytes)
+    fileLength += Int64(bytes.count)
   }
 
   private func reached(_ token: String) async throws {

@@ -30,6 +30,12 @@ enum Text {
     return result
   }
 
+  /// Bytes in hexadecimal.
+  static func hex(_ bytes: [UInt8]) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+  }
+
   /// Seconds with one decimal, `12.3 s`.
   static func seconds(_ duration: Duration) -> String {
     let tenths = Int64((duration / .milliseconds(100)).rounded())

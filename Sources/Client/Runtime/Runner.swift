@@ -24,6 +24,20 @@ extension ClientCommand {
   }
 }
 
+/// A command that needs no server.
+protocol LocalCommand: ParsableCommand, Sendable {
+  /// Runs on an event loop.
+  /// - Throws: `Failure`
+  func run(on loop: EventLoop) async throws -> ExitStatus
+}
+
+extension LocalCommand {
+  mutating func run() throws {
+    let status = Runner.run(self)
+    guard status == .success else { throw ExitCode(status.rawValue) }
+  }
+}
+
 /// Runs a command on an event loop on the calling thread, up to its end or a signal.
 ///
 /// The first Ctrl-C cancels the command, which then hands over what it has; a second one, or a command that takes more than
@@ -44,20 +58,34 @@ final class Runner: @unchecked Sendable {
   }
 
   static func run(_ command: some ClientCommand) -> ExitStatus {
+    run { runner in
+      let settings = try await Settings(command.connectionOptions)
+      let connection = Connection(settings, on: runner.loop)
+      defer { connection.close() }
+      runner.connection = connection
+      return try await command.run(on: connection)
+    }
+  }
+
+  static func run(_ command: some LocalCommand) -> ExitStatus {
+    run { runner in try await command.run(on: runner.loop) }
+  }
+
+  private static func run(_ body: @escaping @Sendable (Runner) async throws -> ExitStatus) -> ExitStatus {
     // A reader that went away is told of by EPIPE.
     signal(SIGPIPE, SIG_IGN)
-    do { return try Runner().run(command) } catch {
+    do { return try Runner().run(body) } catch {
       StandardError.line("\(error)")
       return .serverFailure
     }
   }
 
-  private func run(_ command: some ClientCommand) -> ExitStatus {
+  private func run(_ body: @escaping @Sendable (Runner) async throws -> ExitStatus) -> ExitStatus {
     watchers = [(SIGINT, ExitStatus.cancelled), (SIGTERM, .terminated)].map { number, status in
       SignalWatcher(number, on: loop) { [unowned self] in interrupted(status) }
     }
     task = loop.spawn { [self] in
-      status = await self.status(of: command)
+      status = await self.status(of: body)
       loop.stop()
     }
     loop.run()
@@ -66,14 +94,8 @@ final class Runner: @unchecked Sendable {
     return interruption ?? status
   }
 
-  private func status(of command: some ClientCommand) async -> ExitStatus {
-    do {
-      let settings = try await Settings(command.connectionOptions)
-      let connection = Connection(settings, on: loop)
-      defer { connection.close() }
-      self.connection = connection
-      return try await command.run(on: connection)
-    } catch {
+  private func status(of body: (Runner) async throws -> ExitStatus) async -> ExitStatus {
+    do { return try await body(self) } catch {
       let (status, lines) = Failure.describe(error)
       // After a Ctrl-C everybody knows why.
       if interruption == nil || error is Failure { lines.forEach(StandardError.line) }

@@ -37,6 +37,7 @@ let package = Package(
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto"),
     .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2"),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq"),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
     .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c"),
     .target(name: "CProto", dependencies: ["CProtobufC"]),
 
@@ -47,7 +48,7 @@ let package = Package(
     module("HTTP2", ["EventLoop", "CNghttp2"]),
     module("Proto", ["CProto", "CProtobufC"]),
     // Floor 2
-    module("GRPC", ["HTTP2", "EventLoop", logging]),
+    module("GRPC", ["HTTP2", "EventLoop", "CZlib", logging]),
     module("Postgres", ["EventLoop", "CPostgres", logging]),
     // Floor 3
     .target(

@@ -18,6 +18,7 @@ enum EchoService {
     let router = Router()
     addKinds(to: router)
     addFailures(to: router)
+    addShapes(to: router)
     addBenchmark(to: router)
     return router
   }
@@ -62,6 +63,43 @@ enum EchoService {
     // The caller's metadata, `name=value` a line.
     router.unary(method("Metadata")) { _, call in
       Bytes(call.metadata.fields.map { "\($0.name)=\($0.value)" }.joined(separator: "\n").utf8)
+    }
+  }
+
+  /// Echoes as the metadata says: `x-initial` and `x-trailing-bin` come back where their names say, `compress` is "yes", "no" or
+  /// for a stream "mixed" (every other message). `Was` answers whether the request came compressed.
+  private static func addShapes(to router: Router) {
+    router.unary(method("Shape")) { request, call in
+      shape(call)
+      return request
+    }
+    router.unary(method("ShapeThenFail")) { _, call in
+      shape(call)
+      throw RPCError(.aborted, "as asked")
+    }
+    router.unary(method("Was")) { _, call in Bytes((call.wasRequestCompressed ? "compressed" : "plain").utf8) }
+    router.bidirectional(method("ShapeEach")) { requests, responses, call in
+      shape(call)
+      let isMixed = call.metadata["compress"] == "mixed"
+      if isMixed { call.compressesAnswer = true }
+      try call.sendInitialMetadata()
+      var count = 0
+      for try await request in requests {
+        try await responses.write(request, compressed: isMixed ? count % 2 == 0 : nil)
+        count += 1
+      }
+    }
+  }
+
+  private static func shape(_ call: ServerCall) {
+    if let initial = call.metadata["x-initial"] { call.initialMetadata.append("x-initial", initial) }
+    for bytes in call.metadata.allBytes("x-trailing-bin") {
+      call.trailingMetadata.append("x-trailing-bin", bytes: bytes)
+    }
+    switch call.metadata["compress"] {
+    case "yes": call.compressesAnswer = true
+    case "no": call.compressesAnswer = false
+    default: break
     }
   }
 

@@ -22,7 +22,12 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("SEGMENTD_BIN", ROOT / ".build" / "debug"))
 # What runs again under AddressSanitizer: the server's tests over the wire.
-WIRE = {"test_service.py", "test_runtime.py", "test_interop.py"}
+WIRE = {
+    "test_compression.py",
+    "test_interop.py",
+    "test_runtime.py",
+    "test_service.py",
+}
 START_SECONDS = 300 if os.environ.get("SEGMENTD_WRAPPER") else 60
 
 

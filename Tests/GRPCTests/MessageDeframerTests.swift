@@ -12,7 +12,7 @@ import Testing
   private func deframe(_ chunks: [Bytes], limit: Int = 1000) throws -> (messages: [Bytes], isIncomplete: Bool) {
     var deframer = MessageDeframer(limit: limit)
     var messages: [Bytes] = []
-    for chunk in chunks { try chunk.withUnsafeBytes { try deframer.push($0) { messages.append($0) } } }
+    for chunk in chunks { try chunk.withUnsafeBytes { try deframer.push($0) { messages.append($0.bytes) } } }
     return (messages, deframer.isIncomplete)
   }
 

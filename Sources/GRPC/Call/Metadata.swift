@@ -19,14 +19,26 @@ package struct Metadata: Sendable {
     fields.append((name.lowercased(), Base64.encode(bytes)))
   }
 
+  package var isEmpty: Bool { fields.isEmpty }
+
   /// The first value of a name.
   package subscript(_ name: String) -> String? {
     fields.first { $0.name == name }?.value
   }
 
-  /// The bytes of a name that ends in `-bin`; nil when it is missing or not base64.
+  /// The first bytes of a name that ends in `-bin`; nil when it is missing or not base64.
   package func bytes(_ name: String) -> [UInt8]? {
-    self[name].flatMap { Base64.decode($0) }
+    allBytes(name).first
+  }
+
+  /// All bytes of a name that ends in `-bin`: it may repeat, and each value may join several with commas (gRPC over HTTP/2,
+  /// "Custom-Metadata"). What is not base64 is left out.
+  package func allBytes(_ name: String) -> [[UInt8]] {
+    fields.filter { $0.name == name }.flatMap { field in
+      field.value.split(separator: ",", omittingEmptySubsequences: false).compactMap {
+        Base64.decode(String($0.drop { $0 == " " }))
+      }
+    }
   }
 
   mutating func append(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {

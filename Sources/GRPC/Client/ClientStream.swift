@@ -22,7 +22,7 @@ final class ClientStream: StreamDelegate, @unchecked Sendable {
   init(on loop: EventLoop, configuration: ClientConfiguration) {
     self.loop = loop
     inbound = InboundMessages(
-      on: loop, limit: configuration.maxMessageSize, highWater: configuration.inboundHighWater)
+      on: loop, codec: MessageCodec(), limit: configuration.maxMessageSize, highWater: configuration.inboundHighWater)
   }
 
   /// - Throws: `HTTP2Error` when the connection takes no more streams.

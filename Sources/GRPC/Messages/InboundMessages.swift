@@ -21,14 +21,22 @@ final class InboundMessages: @unchecked Sendable {
   private let highWater: Int
   private var state = State.open
   private var deframer: MessageDeframer
-  private var queue: [[UInt8]] = []
+  private var queue: [WireMessage] = []
   private var head = 0
   private var queuedBytes = 0
   private var owedCredit = 0
   private var waiter: Promise<Void>?
+  private let codec: MessageCodec
+  /// How compressed messages are coded; nil takes none. Set before the first one arrives.
+  var encoding: MessageEncoding? {
+    didSet { deframer.takesCompressed = encoding != nil }
+  }
+  /// Whether the message that was taken last came compressed.
+  private(set) var wasCompressed = false
 
-  init(on loop: EventLoop, limit: Int, highWater: Int) {
+  init(on loop: EventLoop, codec: MessageCodec, limit: Int, highWater: Int) {
     self.loop = loop
+    self.codec = codec
     self.highWater = highWater
     deframer = MessageDeframer(limit: limit)
   }
@@ -41,7 +49,7 @@ final class InboundMessages: @unchecked Sendable {
     guard case .open = state else { return stream.consume(bytes.count) }
     owedCredit += bytes.count
     try deframer.push(bytes) { message in
-      queuedBytes += message.count + Self.overhead
+      queuedBytes += message.bytes.count + Self.overhead
       queue.append(message)
     }
     giveCredit(to: stream)
@@ -74,10 +82,10 @@ final class InboundMessages: @unchecked Sendable {
   }
 
   /// The next message, nil when the peer has ended. One task reads.
-  /// - Throws: `RPCError` of `fail(_:)`, `CancellationError`.
+  /// - Throws: `RPCError` of `fail(_:)` or of `take(from:)`, `CancellationError`.
   func next(from stream: HTTP2Stream?) async throws -> [UInt8]? {
     while true {
-      if let message = take(from: stream) { return message }
+      if let message = try take(from: stream) { return message }
       switch state {
       case .ended: return nil
       case .failed(let error): throw error
@@ -90,11 +98,12 @@ final class InboundMessages: @unchecked Sendable {
     }
   }
 
-  /// The next message if it is here.
-  func take(from stream: HTTP2Stream?) -> [UInt8]? {
+  /// The next message if it is here. It is decompressed only now: what waits costs no more than its bytes on the wire.
+  /// - Throws: `RPCError` RESOURCE_EXHAUSTED when it becomes larger than the limit, INTERNAL when it cannot be decompressed.
+  func take(from stream: HTTP2Stream?) throws(RPCError) -> [UInt8]? {
     guard head < queue.count else { return nil }
     let message = queue[head]
-    queue[head] = []
+    queue[head].bytes = []
     head += 1
     if head == queue.count {
       queue.removeAll(keepingCapacity: true)
@@ -104,9 +113,10 @@ final class InboundMessages: @unchecked Sendable {
       queue.removeFirst(head)
       head = 0
     }
-    queuedBytes -= message.count + Self.overhead
+    queuedBytes -= message.bytes.count + Self.overhead
     if let stream { giveCredit(to: stream) }
-    return message
+    wasCompressed = message.isCompressed
+    return try codec.open(message, encoding, limit: deframer.limit)
   }
 
   private func giveCredit(to stream: HTTP2Stream) {

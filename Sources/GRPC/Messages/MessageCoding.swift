@@ -16,16 +16,21 @@ package struct MessageCoding<Message: Sendable>: Sendable {
 
   /// Appends the message with its five-byte prefix (gRPC over HTTP/2, "Length-Prefixed-Message").
   /// On an error the buffer is as it was.
-  func frame(_ message: Message, into buffer: inout [UInt8]) throws {
+  /// - Parameter compression: How to compress it; nil sends it as it is.
+  func frame(_ message: Message, into buffer: inout [UInt8], _ compression: MessageCompression? = nil) throws {
     let start = buffer.count
     // Room for a small message at once, instead of growing to it.
     if buffer.isEmpty { buffer.reserveCapacity(256) }
     for _ in 0..<MessagePrefix.length { buffer.append(0) }
-    do { try encode(message, &buffer) } catch {
+    do {
+      try encode(message, &buffer)
+      let isCompressed = try compression?.compress(&buffer, from: start + MessagePrefix.length) ?? false
+      let count = buffer.count - start - MessagePrefix.length
+      MessagePrefix(isCompressed: isCompressed, count: count).write(to: &buffer, at: start)
+    } catch {
       buffer.removeSubrange(start...)
       throw error
     }
-    MessagePrefix(isCompressed: false, count: buffer.count - start - MessagePrefix.length).write(to: &buffer, at: start)
   }
 }
 

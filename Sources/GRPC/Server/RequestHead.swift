@@ -19,6 +19,10 @@ struct RequestHead {
   private(set) var timeout: Duration?
   private(set) var metadata = Metadata()
   private(set) var requestID: String?
+  /// How the caller's compressed messages are coded.
+  private(set) var encoding: MessageEncoding?
+  /// What answers may be compressed with; nil when the caller takes none of ours.
+  private(set) var acceptedEncoding: MessageEncoding?
   private var isPost = false
   private var isGRPC = false
   private var path: String?
@@ -37,15 +41,26 @@ struct RequestHead {
       timeout = Timeout.parse(value)
       if timeout == nil { refusal = RPCError(.internalError, "malformed grpc-timeout") }
     case 13 where name.equals("grpc-encoding"):
-      guard !value.equals("identity") else { return }
-      refusal = RPCError(.unimplemented, "the grpc-encoding is not supported; use identity")
-    case 2, 7, 10, 14, 20:
+      take(encoding: value)
+    case 20 where name.equals("grpc-accept-encoding"):
+      acceptedEncoding = .preferred(in: value)
+    case 2, 7, 10, 14:
       if Self.isProtocol(name) { return }
       metadata.append(name: name, value: value)
     case 12 where name.equals("x-request-id"):
       requestID = Self.printable(value)
     default:
       metadata.append(name: name, value: value)
+    }
+  }
+
+  private mutating func take(encoding: UnsafeRawBufferPointer) {
+    switch MessageEncoding.Named(encoding) {
+    case .identity: break
+    case .compressed(let named): self.encoding = named
+    case .unknown:
+      refusal = RPCError(
+        .unimplemented, "the grpc-encoding is not supported; these are: \(MessageEncoding.accepted)")
     }
   }
 
@@ -81,7 +96,7 @@ struct RequestHead {
     case 7: name.equals(":scheme")
     case 10: name.equals(":authority") || name.equals("user-agent")
     case 14: name.equals("content-length")
-    default: name.equals("grpc-accept-encoding")
+    default: false
     }
   }
 

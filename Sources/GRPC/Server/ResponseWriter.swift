@@ -4,9 +4,11 @@ package struct ResponseWriter<Response: Sendable>: Sendable {
   let coding: MessageCoding<Response>
 
   /// Queues a response, and waits while the peer's flow-control window is full and enough is queued.
+  /// - Parameter compressed: Whether to compress it, when the answer's headers promised a coding
+  ///   (`ServerCall.compressesAnswer`); nil leaves it to what was said there.
   /// - Throws: `RPCError` when the call is over (cancelled, deadline, connection lost), or the message cannot be encoded.
-  package func write(_ response: Response) async throws {
-    try stream.send(response, coding)
+  package func write(_ response: Response, compressed: Bool? = nil) async throws {
+    try stream.send(response, coding, compressed: compressed)
     try await stream.waitForRoom()
   }
 }

@@ -7,6 +7,10 @@ package struct ServerConfiguration: Sendable {
   package var maxMessageSize = 4 << 20
   /// How much of a request stream may wait for its handler before the sender is held back.
   package var inboundHighWater = 256 << 10
+  /// Whether answers are compressed, for callers that take it, when their handlers do not say.
+  package var compressesAnswers = false
+  /// Such answers are compressed from this size on.
+  package var compressionThreshold = 1 << 10
 
   package init() {}
 }

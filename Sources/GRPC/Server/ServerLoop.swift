@@ -7,6 +7,7 @@ final class ServerLoop: @unchecked Sendable {
   let configuration: ServerConfiguration
   let hooks: ServerHooks
   let router: Router
+  let codec = MessageCodec()
   private let buffers = ConnectionBuffers()
   private var listener: Listener?
   private var connections: [ObjectIdentifier: HTTP2Connection] = [:]

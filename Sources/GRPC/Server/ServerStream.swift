@@ -19,9 +19,6 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     case idle, running, returned
   }
 
-  private static let responseHeaders = PreparedHeaders([
-    ":status": "200", "content-type": "application/grpc", "grpc-accept-encoding": "identity",
-  ])
   private static let okTrailers = PreparedHeaders(["grpc-status": "0"])
 
   let stream: HTTP2Stream
@@ -30,6 +27,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   private let server: ServerLoop
   private var head = RequestHead()
   private var response = Response.none
+  var answer = ServerAnswer()
   private var handler = Handler.none
   /// The handler's task, unless it returned without ever suspending.
   private var task: Task<Void, Never>?
@@ -43,7 +41,8 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     self.server = server
     loop = server.loop
     inbound = InboundMessages(
-      on: server.loop, limit: server.configuration.maxMessageSize, highWater: server.configuration.inboundHighWater)
+      on: server.loop, codec: server.codec, limit: server.configuration.maxMessageSize,
+      highWater: server.configuration.inboundHighWater)
   }
 
   var route: Route? { head.route }
@@ -75,6 +74,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     case .rpc(let error):
       end(error)
     case nil:
+      inbound.encoding = head.encoding
       if let timeout = head.timeout { startDeadline(timeout) }
       if head.route?.start == .atOnce { startTask() }
     }
@@ -155,7 +155,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
 
   /// The one request of a call that has exactly one.
   func singleRequest<Request>(_ coding: MessageCoding<Request>) throws -> Request {
-    guard let message = inbound.take(from: nil) else {
+    guard let message = try inbound.take(from: nil) else {
       throw RPCError(.unimplemented, "no message for a method that takes one")
     }
     return try message.withUnsafeBytes { try coding.decode($0) }
@@ -163,15 +163,23 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
 
   // MARK: The response
 
-  func send<Message>(_ message: Message, _ coding: MessageCoding<Message>) throws {
+  func send<Message>(_ message: Message, _ coding: MessageCoding<Message>, compressed: Bool? = nil) throws {
+    try sendHeaders()
+    let compression = answer.compression(
+      compressed, server.codec, threshold: server.configuration.compressionThreshold)
+    try stream.write { try coding.frame(message, into: &$0, compression) }
+  }
+
+  /// Without effect when they have been sent.
+  func sendHeaders() throws {
     switch response {
     case .none:
       response = .headersSent
-      stream.respond(Self.responseHeaders)
+      answer.respond(
+        on: stream, accepted: head.acceptedEncoding, compressesByDefault: server.configuration.compressesAnswers)
     case .headersSent: break
     case .ended: throw ending ?? .cancelled
     }
-    try stream.write { try coding.frame(message, into: &$0) }
   }
 
   func waitForRoom() async throws {
@@ -182,22 +190,30 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   /// Ends the response; only the first call has an effect.
   private func end(_ error: RPCError?) {
     guard response != .ended else { return }
+    // Metadata that a handler wants before the status needs headers of its own.
+    if response == .none, !answer.initialMetadata.isEmpty { try? sendHeaders() }
     let before = response
     response = .ended
     server.hooks.callEnded?(ServerCall(stream: self), error?.code ?? .ok)
     switch (before, error) {
-    case (.headersSent, nil):
+    case (.headersSent, nil) where answer.trailingMetadata.isEmpty:
       stream.finish(Self.okTrailers)
+    case (.headersSent, nil):
+      stream.finish(trailers: trailers(nil, into: HeaderBlock()))
     case (.headersSent, let error?):
       stream.finish(trailers: trailers(error, into: HeaderBlock()))
     case (_, let error):
-      let headers: HeaderBlock = [":status": "200", "content-type": "application/grpc"]
-      stream.respondAndEnd(error.map { trailers($0, into: headers) } ?? headers.with("grpc-status", "0"))
+      var headers: HeaderBlock = [":status": "200", "content-type": "application/grpc"]
+      // Tells a caller whose coding is not known which ones are.
+      if error?.code == .unimplemented { headers.append("grpc-accept-encoding", MessageEncoding.accepted) }
+      stream.respondAndEnd(trailers(error, into: headers))
     }
   }
 
-  private func trailers(_ error: RPCError, into headers: HeaderBlock) -> HeaderBlock {
-    var headers = headers.with("grpc-status", "\(error.code.rawValue)")
+  private func trailers(_ error: RPCError?, into headers: HeaderBlock) -> HeaderBlock {
+    var headers = headers.with("grpc-status", "\(error?.code.rawValue ?? 0)")
+    answer.trailingMetadata.write(to: &headers)
+    guard let error else { return headers }
     if !error.message.isEmpty { headers.append("grpc-message", PercentEncoding.encode(error.message)) }
     if !error.details.isEmpty { headers.append("grpc-status-details-bin", Base64.encode(error.details)) }
     headers.append("x-request-id", requestID)

@@ -55,6 +55,7 @@ extension ServerConfiguration {
   init(_ settings: Settings) {
     self.init()
     maxMessageSize = settings.maxMessageSize
+    compressesAnswers = settings.connections.compression == .on
     http2.maxHeaderListSize = settings.maxMetadataSize
     http2.maxConcurrentStreams = UInt32(settings.maxConcurrentStreams)
   }

@@ -24,6 +24,7 @@ package struct Settings: Sendable {
   /// Bytes.
   package let maxMetadataSize: Int
   package let maxConcurrentStreams: Int
+  package let connections: ConnectionSettings
 
   package let updateLimit: Int
   package let batchLimit: Int
@@ -51,6 +52,7 @@ package struct Settings: Sendable {
     maxMessageSize = try sources.value(of: SettingsTable.maxMessageSize)
     maxMetadataSize = try sources.value(of: SettingsTable.maxMetadataSize)
     maxConcurrentStreams = try sources.value(of: SettingsTable.maxConcurrentStreams)
+    connections = try ConnectionSettings(from: sources)
     updateLimit = try sources.value(of: SettingsTable.updateLimit)
     batchLimit = try sources.value(of: SettingsTable.batchLimit)
     importBatch = try sources.value(of: SettingsTable.importBatch)

@@ -34,6 +34,7 @@ package struct ServeFlags: ParsableArguments {
   @Option(SettingsTable.maxMessageSize.entry) package var maxMessageSize: String?
   @Option(SettingsTable.maxMetadataSize.entry) package var maxMetadataSize: String?
   @Option(SettingsTable.maxConcurrentStreams.entry) package var maxConcurrentStreams: String?
+  @OptionGroup package var connectionFlags: ConnectionFlags
   @Option(SettingsTable.updateLimit.entry) package var updateLimit: String?
   @Option(SettingsTable.batchLimit.entry) package var batchLimit: String?
   @Option(SettingsTable.importBatch.entry) package var importBatch: String?
@@ -46,7 +47,7 @@ package struct ServeFlags: ParsableArguments {
 
   /// What was given, by the settings' names.
   package var given: [String: String] {
-    databaseFlags.given.merging(
+    databaseFlags.given.merging(connectionFlags.given, uniquingKeysWith: { mine, _ in mine }).merging(
       collect([
         (SettingsTable.listen.entry, listen), (SettingsTable.adminListen.entry, adminListen),
         (SettingsTable.databaseConnections.entry, databaseConnections),
@@ -65,7 +66,7 @@ package struct ServeFlags: ParsableArguments {
   }
 }
 
-private func collect(_ flags: [(SettingEntry, String?)]) -> [String: String] {
+func collect(_ flags: [(SettingEntry, String?)]) -> [String: String] {
   flags.reduce(into: [:]) { given, flag in given[flag.0.name] = flag.1 }
 }
 

@@ -40,7 +40,6 @@ package enum SettingsTable {
     "max-metadata-size", .size(1024...(1 << 20)), "SIZE", default: "16KiB", "The most metadata of a call")
   static let maxConcurrentStreams = Setting(
     "max-concurrent-streams", .integer(1...100_000), "COUNT", default: "1024", "Calls at once on one connection")
-
   static let updateLimit = Setting(
     "update-limit", .integer(1...10000), "COUNT", default: "1000", "Segments in one UpdateUserSegments")
   static let batchLimit = Setting(
@@ -65,15 +64,18 @@ package enum SettingsTable {
     "shutdown-grace", .duration(.zero ... .seconds(3600)), "TIME", default: "3s",
     "How long running calls may go on after a signal to stop")
 
-  package static let all: [SettingEntry] = [
-    listen.entry, adminListen.entry,
-    database.entry, dataDirectory.entry, databaseConnections.entry, databaseWaitLimit.entry, databaseWaitTimeout.entry,
-    databaseConnectTimeout.entry, statementTimeout.entry,
-    loops.entry, maxMessageSize.entry, maxMetadataSize.entry, maxConcurrentStreams.entry,
-    updateLimit.entry, batchLimit.entry, importBatch.entry, idempotencyRetention.entry, sweepInterval.entry,
-    auditPollInterval.entry,
-    logLevel.entry, logFormat.entry, shutdownGrace.entry,
-  ]
+  package static let all: [SettingEntry] =
+    [
+      listen.entry, adminListen.entry,
+      database.entry, dataDirectory.entry, databaseConnections.entry, databaseWaitLimit.entry,
+      databaseWaitTimeout.entry,
+      databaseConnectTimeout.entry, statementTimeout.entry,
+      loops.entry, maxMessageSize.entry, maxMetadataSize.entry, maxConcurrentStreams.entry,
+    ] + connectionEntries + [
+      updateLimit.entry, batchLimit.entry, importBatch.entry, idempotencyRetention.entry, sweepInterval.entry,
+      auditPollInterval.entry,
+      logLevel.entry, logFormat.entry, shutdownGrace.entry,
+    ]
 
   /// The table of the README, in Markdown.
   package static var markdown: String {

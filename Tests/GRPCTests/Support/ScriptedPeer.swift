@@ -95,6 +95,14 @@ final class ScriptedPeer: @unchecked Sendable {
     return nil
   }
 
+  /// The fields of the next frame, which holds headers or trailers.
+  func fields() async throws -> [String: String] {
+    guard let frame = try await frame(), frame.kind == .headers else { throw NotHeaders() }
+    return Dictionary(try inflater.inflate(frame.payload)) { $1 }
+  }
+
+  struct NotHeaders: Error {}
+
   /// Frames up to the one that ends the stream, or resets it.
   func answer(on stream: UInt32) async throws -> Answer {
     var answer = Answer()

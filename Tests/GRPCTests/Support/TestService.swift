@@ -93,6 +93,10 @@ struct TestService: Sendable {
     switch call.metadata["behave"] {
     case "fail":
       throw RPCError(.failedPrecondition, "not today: 100% \u{e9}\n", details: [0, 1, 254, 255])
+    case "metadata", "metadata-fail":
+      call.initialMetadata.append("x-initial", "1")
+      call.trailingMetadata.append("x-trailing-bin", bytes: [0, 1])
+      if call.metadata["behave"] == "metadata-fail" { throw RPCError(.aborted, "") }
     case "crash":
       throw Unexpected()
     case "hang":

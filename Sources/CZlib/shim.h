@@ -1,0 +1,3 @@
+// zlib: the gzip and deflate codings of messages.
+#pragma once
+#include <zlib.h>

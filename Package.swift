@@ -44,16 +44,17 @@ let package = Package(
     // Floor 0
     module("EventLoop", ["CEvent"]),
     module("Digest", ["CCrypto"]),
+    module("Metrics"),
     // Floor 1
     module("HTTP2", ["EventLoop", "CNghttp2"]),
     module("Proto", ["CProto", "CProtobufC"]),
     // Floor 2
-    module("GRPC", ["HTTP2", "EventLoop", "CZlib", logging]),
-    module("Postgres", ["EventLoop", "CPostgres", logging]),
+    module("GRPC", ["HTTP2", "EventLoop", "Metrics", "CZlib", logging]),
+    module("Postgres", ["EventLoop", "Metrics", "CPostgres", logging]),
     // Floor 3
     .target(
       name: "Segmentation",
-      dependencies: ["Postgres", "EventLoop", "Digest", logging],
+      dependencies: ["Postgres", "EventLoop", "Digest", "Metrics", logging],
       // In the program itself, so that it needs no files beside it.
       resources: [
         .embedInCode("Migrations/0001_segmentd.up.sql"),
@@ -65,8 +66,8 @@ let package = Package(
     .executableTarget(
       name: "RPCServer",
       dependencies: [
-        "Contract", "Segmentation", "GRPC", "HTTP2", "Postgres", "Proto", "EventLoop", "Digest", logging, arguments,
-        configuration,
+        "Contract", "Segmentation", "GRPC", "HTTP2", "Postgres", "Proto", "EventLoop", "Digest", "Metrics", logging,
+        arguments, configuration,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -94,7 +95,8 @@ let package = Package(
     .testTarget(
       name: "RPCServerTests",
       dependencies: [
-        "RPCServer", "Segmentation", "Contract", "GRPC", "Proto", "Postgres", "EventLoop", logging, arguments,
+        "RPCServer", "Segmentation", "Contract", "GRPC", "Proto", "Postgres", "EventLoop", "Metrics", logging,
+        arguments,
       ],
       swiftSettings: strict),
     .target(
@@ -122,8 +124,10 @@ let package = Package(
     .executableTarget(
       name: "InteropClient", dependencies: ["InteropMessages", "GRPC", "EventLoop", arguments],
       path: "Tests/Interop/InteropClient", swiftSettings: strict),
+    .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: strict),
     .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: strict),
     .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "EventLoop"], swiftSettings: strict),
-    .testTarget(name: "GRPCTests", dependencies: ["GRPC", "HTTP2", "EventLoop", "CNghttp2"], swiftSettings: strict),
+    .testTarget(
+      name: "GRPCTests", dependencies: ["GRPC", "HTTP2", "EventLoop", "Metrics", "CNghttp2"], swiftSettings: strict),
   ]
 )

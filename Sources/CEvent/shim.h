@@ -6,6 +6,7 @@
 #include <sys/types.h>
 #include <event2/event.h>
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <event2/listener.h>
 #include <event2/thread.h>

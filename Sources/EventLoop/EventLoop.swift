@@ -48,6 +48,7 @@ package final class EventLoop: TaskExecutor, @unchecked Sendable {
   private var deferred: [@Sendable () -> Void] = []
   private var ending: [any TurnEnd] = []
   private var flushing: [any TurnEnd] = []
+  private var turnStart: UInt64 = 0
 
   /// - Parameter name: What log lines and assertions call the loop.
   /// - Throws: `SocketError` when the system has no descriptors or memory left.
@@ -94,6 +95,7 @@ package final class EventLoop: TaskExecutor, @unchecked Sendable {
       let idle = ready.isEmpty && deferred.isEmpty && ending.isEmpty
       event_base_loop(base, idle ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK)
       finishTurn()
+      turnStart = 0
     }
     finishTurn()
     // The system may give this thread's id to a later one, which must not pass for the loop's.
@@ -141,6 +143,13 @@ package final class EventLoop: TaskExecutor, @unchecked Sendable {
     swap(&ending, &flushing)
     for item in flushing { item.turnEnded() }
     flushing.removeAll(keepingCapacity: true)
+  }
+
+  /// When this turn was first asked for its time (`MonotonicTime`): one look at the clock for all that arrives in a turn. What
+  /// is measured from it on includes the wait for what the turn does before.
+  package var turnTime: UInt64 {
+    if turnStart == 0 { turnStart = MonotonicTime.now }
+    return turnStart
   }
 
   // MARK: Handing over work

@@ -6,38 +6,65 @@ import CEvent
   import Darwin
 #endif
 
-/// A small HTTP/1.1 server for operators: GET and HEAD of a few paths, answered at once. Confined to its loop.
+/// A small HTTP/1.1 server for operators. Confined to its loop.
+///
+/// One request a connection, and a few seconds for it: whoever is slower is cut off, so that nothing holds a descriptor for long.
 package final class HTTPServer: @unchecked Sendable {
+  package struct Request: Sendable {
+    /// As it is written in the request line; empty for methods that HTTP does not know.
+    package let method: String
+    /// Without the query.
+    package let path: String
+    package let body: [UInt8]
+  }
+
   package struct Response: Sendable {
     package var status: Int
     package var contentType: String
     package var body: [UInt8]
+    /// More headers.
+    package var headers: [(name: String, value: String)]
 
-    package init(status: Int = 200, contentType: String = "text/plain; charset=utf-8", body: String) {
+    package init(
+      status: Int = 200, contentType: String = "text/plain; charset=utf-8", body: String,
+      headers: [(name: String, value: String)] = []
+    ) {
       self.status = status
       self.contentType = contentType
       self.body = Array(body.utf8)
+      self.headers = headers
     }
   }
 
   private static let maxHeaderBytes = 16 << 10
-  private static let timeoutSeconds: Int32 = 30
+  private static let maxBodyBytes = 4 << 10
+  /// Without a byte from the peer; the guard bounds the whole.
+  private static let timeoutSeconds: Int32 = 5
+  private static let methods: [(evhttp_cmd_type, String)] = [
+    (EVHTTP_REQ_GET, "GET"), (EVHTTP_REQ_HEAD, "HEAD"), (EVHTTP_REQ_POST, "POST"), (EVHTTP_REQ_PUT, "PUT"),
+    (EVHTTP_REQ_DELETE, "DELETE"), (EVHTTP_REQ_OPTIONS, "OPTIONS"), (EVHTTP_REQ_PATCH, "PATCH"),
+    (EVHTTP_REQ_TRACE, "TRACE"), (EVHTTP_REQ_CONNECT, "CONNECT"),
+  ]
 
   package let address: SocketAddress
+  let loop: EventLoop
   private let server: OpaquePointer
-  private let loop: EventLoop
-  private let answer: (String) -> Response
+  private let connections: HTTPConnectionGuard
+  private let answer: (Request, HTTPExchange) -> Void
 
-  /// - Parameter answer: Gets the path without its query; called on the loop.
+  /// - Parameter answer: Called on the loop for each request; it answers through the exchange, at once or later.
   /// - Throws: `SocketError` when the address cannot be had (`isAddressInUse`).
   package init(
-    at address: SocketAddress, on loop: EventLoop, answer: @escaping (_ path: String) -> Response
+    at address: SocketAddress, on loop: EventLoop, answer: @escaping (Request, HTTPExchange) -> Void
   ) throws(SocketError) {
     guard let server = evhttp_new(loop.base) else { throw SocketError(code: ENOMEM, operation: "evhttp_new") }
-    evhttp_set_allowed_methods(server, UInt16(EVHTTP_REQ_GET.rawValue | EVHTTP_REQ_HEAD.rawValue))
+    // All of them: for what libevent does not let in it answers 501 instead of 405.
+    evhttp_set_allowed_methods(server, Self.methods.reduce(0) { $0 | UInt16($1.0.rawValue) })
     evhttp_set_max_headers_size(server, Self.maxHeaderBytes)
-    evhttp_set_max_body_size(server, 0)
+    evhttp_set_max_body_size(server, Self.maxBodyBytes)
     evhttp_set_timeout(server, Self.timeoutSeconds)
+    // libevent writes without MSG_NOSIGNAL: a peer that hangs up early would end the process.
+    signal(SIGPIPE, SIG_IGN)
     do throws(SocketError) {
       // Bound and listening first: libevent's own call reports no reason.
       let listener = try Listener.listening(at: address)
@@ -53,25 +80,72 @@ package final class HTTPServer: @unchecked Sendable {
     self.server = server
     self.loop = loop
     self.answer = answer
+    connections = HTTPConnectionGuard(of: server, on: loop)
     evhttp_set_gencb(
       server,
       { request, context in
         guard let request, let context else { return }
-        Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue().reply(to: request)
+        Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue().received(request)
       }, Unmanaged.passUnretained(self).toOpaque())
   }
 
   deinit {
+    connections.stop()
     evhttp_free(server)
   }
 
-  private func reply(to request: OpaquePointer) {
+  private func received(_ request: OpaquePointer) {
+    let command = evhttp_request_get_command(request)
     let path = evhttp_request_get_evhttp_uri(request).flatMap { evhttp_uri_get_path($0) }
-    let response = answer(path.map { String(cString: $0) } ?? "/")
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type", response.contentType)
+    var body: [UInt8] = []
+    if let buffer = evhttp_request_get_input_buffer(request) {
+      body = [UInt8](repeating: 0, count: min(evbuffer_get_length(buffer), Self.maxBodyBytes))
+      let count = body.withUnsafeMutableBytes { evbuffer_remove(buffer, $0.baseAddress, $0.count) }
+      body.removeLast(body.count - max(0, Int(count)))
+    }
+    let method = Self.methods.first { $0.0 == command }?.1 ?? ""
+    answer(
+      Request(method: method, path: path.map { String(cString: $0) } ?? "/", body: body),
+      HTTPExchange(request, of: self, isHead: command == EVHTTP_REQ_HEAD))
+  }
+}
+
+/// One request that waits for its answer. Confined to its loop; whoever lets go of it unanswered has answered 500.
+///
+/// When the peer goes away meanwhile, libevent keeps the request until it is answered.
+package final class HTTPExchange: @unchecked Sendable {
+  private var request: OpaquePointer?
+  /// Kept as long as requests are under way: with it libevent would free them.
+  private let server: HTTPServer
+  private let isHead: Bool
+
+  init(_ request: OpaquePointer, of server: HTTPServer, isHead: Bool) {
+    self.request = request
+    self.server = server
+    self.isHead = isHead
+  }
+
+  deinit {
+    guard let request else { return }
+    nonisolated(unsafe) let forgotten = request
+    server.loop.executeNow { [server] in
+      evhttp_send_error(forgotten, 500, nil)
+      withExtendedLifetime(server) {}
+    }
+  }
+
+  /// Sends the answer; only the first one counts. Call on the loop.
+  package func reply(_ response: HTTPServer.Response) {
+    guard let request else { return }
+    self.request = nil
+    let headers = evhttp_request_get_output_headers(request)
+    evhttp_add_header(headers, "Content-Type", response.contentType)
+    evhttp_add_header(headers, "Content-Length", "\(response.body.count)")
+    evhttp_add_header(headers, "Connection", "close")
+    for (name, value) in response.headers { evhttp_add_header(headers, name, value) }
     guard let buffer = evbuffer_new() else { return evhttp_send_error(request, 503, nil) }
     defer { evbuffer_free(buffer) }
-    response.body.withUnsafeBytes { _ = evbuffer_add(buffer, $0.baseAddress, $0.count) }
+    if !isHead { response.body.withUnsafeBytes { _ = evbuffer_add(buffer, $0.baseAddress, $0.count) } }
     evhttp_send_reply(request, Int32(response.status), nil, buffer)
   }
 }

@@ -26,6 +26,7 @@ package final class PostgresPool: @unchecked Sendable {
   private var retryTimer: Timer?
   private var lastFailure: PostgresError?
   private var closing: [Promise<Void>] = []
+  package var statistics = PoolStatistics()
 
   /// Opens nothing yet.
   package init(on loop: EventLoop, configuration: PostgresConfiguration, logger: Logger) {
@@ -41,6 +42,12 @@ package final class PostgresPool: @unchecked Sendable {
 
   /// How many connections there are, in use or not, with those that are being opened.
   package var connectionCount: Int { links.count { $0 != nil } }
+
+  /// How many slots are in a state.
+  func slots(_ state: PoolStateMachine.Slot) -> Int { machine.slots.count { $0 == state } }
+
+  /// How many callers wait.
+  var waiting: Int { waiters.count }
 
   /// Runs one statement in a transaction of its own: one round trip.
   /// - Parameter deadline: By when the caller wants the answer; the statement is cancelled then. Nil: `statementTimeout`.
@@ -109,6 +116,7 @@ package final class PostgresPool: @unchecked Sendable {
     case .wait(let ticket, let slot):
       return try await wait(ticket, connecting: slot, until: deadline)
     case .refuse(.queueIsFull):
+      statistics.refused &+= 1
       throw PostgresError(.poolExhausted(retryAfter: longestWait), "too many callers wait for a database connection")
     case .refuse(.unreachable): throw lastFailure ?? PostgresError(.connectFailed, "the database is not reachable")
     case .refuse(.closed): throw PostgresError.closed
@@ -119,6 +127,8 @@ package final class PostgresPool: @unchecked Sendable {
     _ ticket: PoolStateMachine.Ticket, connecting slot: Int?, until deadline: ContinuousClock.Instant?
   ) async throws -> Link {
     let now = ContinuousClock.now
+    let started = MonotonicTime.now
+    defer { statistics.waits.observe(MonotonicTime.now &- started) }
     let promise = Promise<Link>(on: loop)
     let timer = Timer(on: loop) { [unowned self] in waitedTooLong(ticket, until: deadline) }
     timer.schedule(after: min(configuration.waitTimeout, deadline.map { $0 - now } ?? configuration.waitTimeout))
@@ -135,6 +145,7 @@ package final class PostgresPool: @unchecked Sendable {
   private func waitedTooLong(_ ticket: PoolStateMachine.Ticket, until deadline: ContinuousClock.Instant?) {
     let retryAfter = longestWait
     guard machine.waiterLeft(ticket) else { return }
+    statistics.refused &+= 1
     // The loop's clock may be a little behind.
     let isLate = deadline.map { $0 - .now < .milliseconds(5) } ?? false
     let exhausted = PostgresError(
@@ -182,6 +193,7 @@ package final class PostgresPool: @unchecked Sendable {
   private func attemptFailed(_ slot: Int, _ error: PostgresError) {
     links[slot] = nil
     lastFailure = error
+    statistics.failed &+= 1
     if machine.failures == 0 { logger.warning("cannot connect to PostgreSQL", metadata: ["error": "\(error)"]) }
     handle(machine.lost(slot, isHopeless: error.isHopeless))
   }
@@ -214,6 +226,7 @@ extension PostgresPool: LinkOwner {
     switch machine.slots[link.slot] {
     case .connecting:
       if machine.failures > 0 { logger.info("connected to PostgreSQL again") }
+      statistics.connected &+= 1
       backoff.succeeded()
       offer(link)
       while let slot = machine.connectIfWanted() { connect(slot) }

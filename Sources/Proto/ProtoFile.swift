@@ -6,7 +6,8 @@ package struct ProtoFile: Hashable, Sendable {
   /// The names of the files that it imports.
   package let imports: [String]
 
-  /// The full names of the messages, enums, services and methods that it declares.
+  /// The full names of all that it declares: messages with their fields and oneofs, enums with their values, services with their
+  /// methods.
   package let symbols: [String]
 
   /// The encoded google.protobuf.FileDescriptorProto, without comments.

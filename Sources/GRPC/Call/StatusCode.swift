@@ -24,6 +24,9 @@ package struct StatusCode: RawRepresentable, Hashable, Sendable, CustomStringCon
   package static let dataLoss = StatusCode(rawValue: 15)
   package static let unauthenticated = StatusCode(rawValue: 16)
 
+  /// Every code of gRPC's list, each at its number.
+  static let known = names.indices.map { StatusCode(rawValue: $0) }
+
   private static let names = [
     "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
     "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",

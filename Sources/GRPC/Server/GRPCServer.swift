@@ -3,7 +3,7 @@ import HTTP2
 
 /// A gRPC server: a listener on every loop, which share nothing.
 package final class GRPCServer: Sendable {
-  private let shares: [ServerLoop]
+  let shares: [ServerLoop]
   /// Where it listens; the port is the one that the system chose when 0 was asked for.
   package let address: SocketAddress
 

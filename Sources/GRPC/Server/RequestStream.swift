@@ -12,6 +12,7 @@ package struct RequestStream<Request: Sendable>: AsyncSequence, Sendable {
     /// - Throws: `RPCError` when the call is over or a message cannot be decoded.
     package mutating func next() async throws -> Request? {
       guard let message = try await stream.inbound.next(from: stream.stream) else { return nil }
+      stream.statistics.received &+= 1
       return try message.withUnsafeBytes { try coding.decode($0) }
     }
   }

@@ -13,6 +13,12 @@ package struct ServerCall: Sendable {
   /// The caller's custom metadata.
   package var metadata: Metadata { stream.metadata }
 
+  /// Whether either side may send any number of messages.
+  package var isStreaming: Bool { stream.statistics.kind != .unary }
+
+  /// How long the call has been going on, or took when it has ended: nanoseconds.
+  package var elapsed: UInt64 { (stream.finished == 0 ? MonotonicTime.now : stream.finished) &- stream.started }
+
   /// The loop that the handler runs on, and with it everything of the call.
   package var loop: EventLoop { stream.loop }
 

@@ -10,7 +10,9 @@ final class ServerLoop: @unchecked Sendable {
   let codec = MessageCodec()
   private let buffers = ConnectionBuffers()
   private var listener: Listener?
-  private var connections: [ObjectIdentifier: HTTP2Connection] = [:]
+  private(set) var connections: [ObjectIdentifier: HTTP2Connection] = [:]
+  /// How many connections there have been.
+  private(set) var accepted: UInt64 = 0
   private var drained: Promise<Void>?
 
   init(on loop: EventLoop, configuration: ServerConfiguration, hooks: ServerHooks, router: Router) {
@@ -25,6 +27,7 @@ final class ServerLoop: @unchecked Sendable {
   }
 
   private func accepted(_ socket: Socket) {
+    accepted &+= 1
     guard
       let session = try? Session(
         .server, configuration: configuration.http2, on: loop,

@@ -35,11 +35,17 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   /// Why the task was cancelled, when it was.
   private var ending: RPCError?
   private(set) var deadline: ContinuousClock.Instant?
+  /// Of the call's method; set when its headers have arrived.
+  private(set) var statistics: MethodStatistics
+  /// When the headers arrived, and when the call had ended: 0 until then (`MonotonicTime`).
+  private(set) var started: UInt64 = 0
+  private(set) var finished: UInt64 = 0
 
   init(_ stream: HTTP2Stream, server: ServerLoop) {
     self.stream = stream
     self.server = server
     loop = server.loop
+    statistics = server.router.unknown
     inbound = InboundMessages(
       on: server.loop, codec: server.codec, limit: server.configuration.maxMessageSize,
       highWater: server.configuration.inboundHighWater)
@@ -67,13 +73,18 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
 
   private func begin() {
     handler = .idle
-    switch head.refusal(isTooLarge: stream.isHeaderListTooLarge) {
-    case .http(let status):
+    let refusal = head.refusal(isTooLarge: stream.isHeaderListTooLarge)
+    if case .http(let status) = refusal {
       response = .ended
-      stream.respondAndEnd([":status": "\(status)", "content-type": "text/plain"])
+      return stream.respondAndEnd([":status": "\(status)", "content-type": "text/plain"])
+    }
+    started = loop.turnTime
+    if let route = head.route { statistics = route.statistics }
+    statistics.started &+= 1
+    switch refusal {
     case .rpc(let error):
       end(error)
-    case nil:
+    case nil, .http:
       inbound.encoding = head.encoding
       if let timeout = head.timeout { startDeadline(timeout) }
       if head.route?.start == .atOnce { startTask() }
@@ -108,7 +119,14 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     inbound.fail(connectionLost ? .connectionLost : .cancelled)
     ending = ending ?? .cancelled
     task?.cancel()
-    if !wasEnded { server.hooks.callEnded?(ServerCall(stream: self), .cancelled) }
+    if !wasEnded, handler != .none { count(.cancelled) }
+  }
+
+  /// The call has ended with this status.
+  private func count(_ code: StatusCode) {
+    finished = MonotonicTime.now
+    statistics.ended(code, after: finished &- started)
+    server.hooks.callEnded?(ServerCall(stream: self), code)
   }
 
   // MARK: The handler
@@ -158,6 +176,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     guard let message = try inbound.take(from: nil) else {
       throw RPCError(.unimplemented, "no message for a method that takes one")
     }
+    statistics.received &+= 1
     return try message.withUnsafeBytes { try coding.decode($0) }
   }
 
@@ -168,6 +187,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     let compression = answer.compression(
       compressed, server.codec, threshold: server.configuration.compressionThreshold)
     try stream.write { try coding.frame(message, into: &$0, compression) }
+    statistics.sent &+= 1
   }
 
   /// Without effect when they have been sent.
@@ -194,7 +214,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     if response == .none, !answer.initialMetadata.isEmpty { try? sendHeaders() }
     let before = response
     response = .ended
-    server.hooks.callEnded?(ServerCall(stream: self), error?.code ?? .ok)
+    count(error?.code ?? .ok)
     switch (before, error) {
     case (.headersSent, nil) where answer.trailingMetadata.isEmpty:
       stream.finish(Self.okTrailers)

@@ -2,14 +2,14 @@ import Logging
 
 /// Where the log goes: standard error, as lines of text or as one JSON object a line.
 enum LogOutput {
-  static func logger(_ label: String, settings: Settings) -> Logger {
-    var logger = Logger(label: label) { label in
+  /// - Parameter level: The level in force, when that is to be changed while the logger is used.
+  static func logger(_ label: String, settings: Settings, level: LogLevel? = nil) -> Logger {
+    let level = level ?? LogLevel(settings.logLevel)
+    return Logger(label: label) { label in
       switch settings.logFormat {
-      case .text: StreamLogHandler.standardError(label: label)
-      case .json: JSONLogHandler(label: label)
+      case .text: AdjustableLogHandler(StreamLogHandler.standardError(label: label), level: level)
+      case .json: AdjustableLogHandler(JSONLogHandler(label: label), level: level)
       }
     }
-    logger.logLevel = settings.logLevel
-    return logger
   }
 }

@@ -2,6 +2,7 @@ import Contract
 import EventLoop
 import GRPC
 import Logging
+import Metrics
 import Postgres
 import Proto
 import Segmentation
@@ -16,6 +17,9 @@ final class LoopServices: @unchecked Sendable {
   /// One reads the end of the audit log, one notifies.
   private static let feedConnections = 2
 
+  private static let followers = MetricFamily(
+    "segmentd_audit_followers", .gauge, "Callers that follow the audit log just now")
+
   let pool: PostgresPool
   let installation: Installation
   let sweeper: Sweeper
@@ -24,11 +28,15 @@ final class LoopServices: @unchecked Sendable {
   private let feed: AuditFeed
   /// Of the feed and its notifications: what is queued for the other pool does not hold them back.
   private let feedPool: PostgresPool
+  private let statistics = SegmentationStatistics()
+  private let monitor: LoopMonitor
 
+  /// - Parameter offersHealth, offersReflection: Whether these services of gRPC's are answered.
   init(
     on loop: EventLoop, database: PostgresConfiguration, settings: SegmentationSettings,
-    pollInterval: Duration = .seconds(1), logger: Logger
+    pollInterval: Duration = .seconds(1), offersHealth: Bool = true, offersReflection: Bool = true, logger: Logger
   ) {
+    monitor = LoopMonitor(on: loop)
     pool = PostgresPool(on: loop, configuration: database, logger: logger)
     var few = database
     few.maximumConnections = Self.feedConnections
@@ -36,10 +44,11 @@ final class LoopServices: @unchecked Sendable {
     let notifier = AuditNotifier(on: loop, pool: feedPool)
     feed = AuditFeed(
       on: loop, pool: feedPool, configuration: few, pollInterval: pollInterval, settings: settings, logger: logger)
-    installation = Installation(pool: pool, settings: settings, notifier: notifier)
-    sweeper = Sweeper(pool: pool, settings: settings, logger: logger, notifier: notifier)
+    installation = Installation(pool: pool, settings: settings, notifier: notifier, statistics: statistics)
+    sweeper = Sweeper(
+      pool: pool, settings: settings, logger: logger, notifier: notifier, statistics: statistics)
     health = HealthHandlers(on: loop, services: Self.services)
-    health.register(on: router)
+    if offersHealth { health.register(on: router) }
     let memberships = MembershipStore(
       on: loop, pool: pool, installation: installation, directory: SegmentDirectory(pool: pool), settings: settings)
     SegmentHandlers(segments: SegmentStore(pool: pool, installation: installation, settings: settings))
@@ -48,6 +57,7 @@ final class LoopServices: @unchecked Sendable {
     MembershipHandlers(memberships: memberships).register(on: router)
     let audit = AuditStore(pool: pool, installation: installation, settings: settings)
     AuditHandlers(audit: audit, feed: feed).register(on: router)
+    if offersReflection { ReflectionHandlers(services: router.services).register(on: router) }
   }
 
   /// From now on health says NOT_SERVING; those who follow the audit log are sent away with their last token.
@@ -56,9 +66,19 @@ final class LoopServices: @unchecked Sendable {
     feed.stop()
   }
 
+  /// What this loop has counted.
+  func collect(into set: inout MetricSet) {
+    pool.collect(into: &set, as: "calls")
+    feedPool.collect(into: &set, as: "followers")
+    statistics.collect(into: &set)
+    set.add(Self.followers, feed.followers)
+    monitor.collect(into: &set)
+  }
+
   /// Closes the connections to PostgreSQL.
   func close() async {
     feed.stop()
+    monitor.stop()
     await feedPool.close()
     await pool.close()
   }

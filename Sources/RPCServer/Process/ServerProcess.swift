@@ -18,15 +18,18 @@ struct ServerProcess {
 
   let settings: Settings
   let logger: Logger
+  private let level: LogLevel
 
   init(_ settings: Settings) {
     self.settings = settings
-    logger = LogOutput.logger("segmentd", settings: settings)
+    level = LogLevel(settings.logLevel)
+    logger = LogOutput.logger("segmentd", settings: settings, level: level)
   }
 
   /// Returns when a signal has ended it.
   /// - Throws: What `CommandFailure` has a line for.
   func run() async throws {
+    ProcessMetrics.begin()
     // Before anything that takes time.
     for endpoint in [settings.listen, settings.adminListen] {
       _ = try Listener.reserve(SocketAddress.resolve(endpoint)[0])
@@ -65,13 +68,13 @@ struct ServerProcess {
   private func makeServices(_ database: Database, on loops: [EventLoop]) async throws -> [LoopServices] {
     let configuration = PostgresConfiguration(settings, connectionString: database.connectionString)
     let limits = SegmentationSettings(settings)
-    let pollInterval = settings.auditPollInterval
     var services: [LoopServices] = []
     for loop in loops {
       services.append(
-        try await loop.perform { [logger] in
+        try await loop.perform { [logger, settings] in
           LoopServices(
-            on: loop, database: configuration, settings: limits, pollInterval: pollInterval, logger: logger)
+            on: loop, database: configuration, settings: limits, pollInterval: settings.auditPollInterval,
+            offersHealth: settings.health == .on, offersReflection: settings.reflection == .on, logger: logger)
         })
     }
     return services
@@ -93,14 +96,18 @@ struct ServerProcess {
   private func answer(_ services: [LoopServices], on loops: [EventLoop], until stop: StopSignal) async throws {
     let mapping = StatusMapping(logger: logger)
     let routers = Dictionary(uniqueKeysWithValues: zip(loops.map { ObjectIdentifier($0) }, services.map(\.router)))
-    let readiness = Readiness()
-    let admin = try await loops[0].perform { [settings] in
-      try AdminServer(at: settings.adminListen, on: loops[0]) { readiness.missing }
-    }
+    let calls = CallLog(logger, level: level, threshold: settings.slowCallThreshold)
     let server = try await GRPCServer(
       at: settings.listen, on: loops, configuration: ServerConfiguration(settings),
-      hooks: ServerHooks(status: { mapping.status(of: $0, in: $1) })
+      hooks: ServerHooks(status: { mapping.status(of: $0, in: $1) }, callEnded: { calls.ended($0, $1) })
     ) { routers[ObjectIdentifier($0)] ?? Router() }
+    let readiness = Readiness()
+    let metrics = MetricsGatherer(
+      server.collectors + zip(loops, services).map { loop, services in (loop, { services.collect(into: &$0) }) })
+    let admin = try await loops[0].perform { [settings, level, logger] in
+      try AdminServer(
+        at: settings.adminListen, on: loops[0], readiness: readiness, metrics: metrics, level: level, logger: logger)
+    }
     announce(server, admin)
     let chores = startChores(services[0], readiness, on: loops[0])
     await stop.wait()
@@ -110,7 +117,7 @@ struct ServerProcess {
     await server.shutDown(grace: settings.shutdownGrace)
     for chore in chores { chore.cancel() }
     for chore in chores { await chore.value }
-    try await loops[0].perform { withExtendedLifetime(admin) {} }
+    try await loops[0].perform { admin.stop() }
   }
 
   /// Sweeping, upkeep, and the look at the database that readiness goes by.
@@ -138,7 +145,8 @@ struct ServerProcess {
   private func announce(_ server: GRPCServer, _ admin: AdminServer) {
     let address = server.address
     let option = "\(address)" == "127.0.0.1:7700" ? "" : " --address \(address)"
-    Output.line("segmentd listening on \(address), health and readiness on http://\(admin.address)/readyz")
+    let adminURL = admin.address.map { "http://\($0)" } ?? ""
+    Output.line("segmentd listening on \(address), metrics on \(adminURL)/metrics, readiness on \(adminURL)/readyz")
     Output.line(
       """
       Try in another terminal:

@@ -63,6 +63,12 @@ extension SettingKind where Value: RawRepresentable & CaseIterable, Value.RawVal
   }
 }
 
+/// Something that is there or not.
+package enum Switch: String, CaseIterable, Sendable {
+  case on
+  case off
+}
+
 extension SettingKind where Value == String? {
   /// The address of a PostgreSQL database as libpq reads it; nil when empty.
   static var database: Self {

@@ -5,6 +5,8 @@ import Logging
 package struct Settings: Sendable {
   package let listen: Endpoint
   package let adminListen: Endpoint
+  package let health: Switch
+  package let reflection: Switch
 
   /// Nil: start the private PostgreSQL.
   package let database: String?
@@ -35,12 +37,16 @@ package struct Settings: Sendable {
 
   package let logLevel: Logger.Level
   package let logFormat: LogFormat
+  /// Zero: no call is slow.
+  package let slowCallThreshold: Duration
   package let shutdownGrace: Duration
 
   /// - Throws: `SettingsError` for the first setting, in the table's order, whose value is not what it takes.
   init(from sources: SettingsSources) throws(SettingsError) {
     listen = try sources.value(of: SettingsTable.listen)
     adminListen = try sources.value(of: SettingsTable.adminListen)
+    health = try sources.value(of: SettingsTable.health)
+    reflection = try sources.value(of: SettingsTable.reflection)
     database = try sources.value(of: SettingsTable.database)
     dataDirectory = try sources.value(of: SettingsTable.dataDirectory)
     databaseConnections = try sources.value(of: SettingsTable.databaseConnections)
@@ -61,6 +67,7 @@ package struct Settings: Sendable {
     auditPollInterval = try sources.value(of: SettingsTable.auditPollInterval)
     logLevel = try sources.value(of: SettingsTable.logLevel)
     logFormat = try sources.value(of: SettingsTable.logFormat)
+    slowCallThreshold = try sources.value(of: SettingsTable.slowCallThreshold)
     shutdownGrace = try sources.value(of: SettingsTable.shutdownGrace)
   }
 

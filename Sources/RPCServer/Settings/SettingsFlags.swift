@@ -26,6 +26,8 @@ package struct DatabaseFlags: ParsableArguments {
 package struct ServeFlags: ParsableArguments {
   @Option(SettingsTable.listen.entry) package var listen: String?
   @Option(SettingsTable.adminListen.entry) package var adminListen: String?
+  @Option(SettingsTable.health.entry) package var health: String?
+  @Option(SettingsTable.reflection.entry) package var reflection: String?
   @OptionGroup package var databaseFlags: DatabaseFlags
   @Option(SettingsTable.databaseConnections.entry) package var databaseConnections: String?
   @Option(SettingsTable.databaseWaitLimit.entry) package var databaseWaitLimit: String?
@@ -41,6 +43,7 @@ package struct ServeFlags: ParsableArguments {
   @Option(SettingsTable.idempotencyRetention.entry) package var idempotencyRetention: String?
   @Option(SettingsTable.sweepInterval.entry) package var sweepInterval: String?
   @Option(SettingsTable.auditPollInterval.entry) package var auditPollInterval: String?
+  @Option(SettingsTable.slowCallThreshold.entry) package var slowCallThreshold: String?
   @Option(SettingsTable.shutdownGrace.entry) package var shutdownGrace: String?
 
   package init() {}
@@ -50,6 +53,7 @@ package struct ServeFlags: ParsableArguments {
     databaseFlags.given.merging(connectionFlags.given, uniquingKeysWith: { mine, _ in mine }).merging(
       collect([
         (SettingsTable.listen.entry, listen), (SettingsTable.adminListen.entry, adminListen),
+        (SettingsTable.health.entry, health), (SettingsTable.reflection.entry, reflection),
         (SettingsTable.databaseConnections.entry, databaseConnections),
         (SettingsTable.databaseWaitLimit.entry, databaseWaitLimit),
         (SettingsTable.databaseWaitTimeout.entry, databaseWaitTimeout),
@@ -61,7 +65,8 @@ package struct ServeFlags: ParsableArguments {
         (SettingsTable.importBatch.entry, importBatch),
         (SettingsTable.idempotencyRetention.entry, idempotencyRetention),
         (SettingsTable.sweepInterval.entry, sweepInterval),
-        (SettingsTable.auditPollInterval.entry, auditPollInterval), (SettingsTable.shutdownGrace.entry, shutdownGrace),
+        (SettingsTable.auditPollInterval.entry, auditPollInterval),
+        (SettingsTable.slowCallThreshold.entry, slowCallThreshold), (SettingsTable.shutdownGrace.entry, shutdownGrace),
       ]), uniquingKeysWith: { mine, _ in mine })
   }
 }

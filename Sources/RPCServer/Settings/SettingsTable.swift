@@ -8,8 +8,14 @@ package enum SettingsTable {
     "listen", .endpoint, "HOST:PORT", default: "127.0.0.1:7700", "Where gRPC calls are answered")
   static let adminListen = Setting(
     "admin-listen", .endpoint, "HOST:PORT", default: "127.0.0.1:7701",
-    "Where health and readiness are answered over HTTP"
+    "Where health, readiness, metrics and the log level are answered over HTTP"
   )
+
+  static let health = Setting<Switch>(
+    "health", .choice, "on|off", default: "on", "Whether grpc.health.v1.Health is answered")
+  static let reflection = Setting<Switch>(
+    "reflection", .choice, "on|off", default: "on",
+    "Whether server reflection tells generic clients such as grpcurl what can be called")
 
   static let database = Setting(
     "database", .database, "URL", default: "",
@@ -60,13 +66,16 @@ package enum SettingsTable {
   static let logLevel = Setting<Logger.Level>(
     "log-level", .choice, "LEVEL", default: "info", "The least severe messages that are logged")
   static let logFormat = Setting<LogFormat>("log-format", .choice, "FORMAT", default: "text", "How log lines look")
+  static let slowCallThreshold = Setting(
+    "slow-call-threshold", .duration(.zero ... .seconds(3600)), "TIME", default: "1s",
+    "Calls of one request and one response that take longer are logged as a warning; 0s logs none")
   static let shutdownGrace = Setting(
     "shutdown-grace", .duration(.zero ... .seconds(3600)), "TIME", default: "3s",
     "How long running calls may go on after a signal to stop")
 
   package static let all: [SettingEntry] =
     [
-      listen.entry, adminListen.entry,
+      listen.entry, adminListen.entry, health.entry, reflection.entry,
       database.entry, dataDirectory.entry, databaseConnections.entry, databaseWaitLimit.entry,
       databaseWaitTimeout.entry,
       databaseConnectTimeout.entry, statementTimeout.entry,
@@ -74,7 +83,7 @@ package enum SettingsTable {
     ] + connectionEntries + [
       updateLimit.entry, batchLimit.entry, importBatch.entry, idempotencyRetention.entry, sweepInterval.entry,
       auditPollInterval.entry,
-      logLevel.entry, logFormat.entry, shutdownGrace.entry,
+      logLevel.entry, logFormat.entry, slowCallThreshold.entry, shutdownGrace.entry,
     ]
 
   /// The table of the README, in Markdown.

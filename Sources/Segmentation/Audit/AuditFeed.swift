@@ -48,7 +48,8 @@ package final class AuditFeed: @unchecked Sendable {
   private let logger: Logger
   private var listener: PostgresListener?
   private let makeListener: (AuditFeed) -> PostgresListener
-  private var followers = 0
+  /// How many follow the log just now.
+  package private(set) var followers = 0
   private var task: Task<Void, Never>?
   private var waiters: [ObjectIdentifier: Waiter] = [:]
   private var slices: [Slice] = []

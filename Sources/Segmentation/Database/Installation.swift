@@ -14,6 +14,7 @@ package final class Installation: @unchecked Sendable {
   private let settings: SegmentationSettings
   private var known: DatabaseIdentity?
   private let notifier: AuditNotifier?
+  let statistics: SegmentationStatistics
 
   static let identify = Statement(
     "installation_identify",
@@ -33,13 +34,17 @@ package final class Installation: @unchecked Sendable {
     SELECT segmentd.begin_era_if_restored()
     """)
 
-  /// - Parameter notifier: Hears of every change of the audit log that is made on this loop.
+  /// - Parameters:
+  ///   - notifier: Hears of every change of the audit log that is made on this loop.
+  ///   - statistics: Counts what the stores of this loop do.
   package init(
-    pool: PostgresPool, settings: SegmentationSettings = SegmentationSettings(), notifier: AuditNotifier? = nil
+    pool: PostgresPool, settings: SegmentationSettings = SegmentationSettings(), notifier: AuditNotifier? = nil,
+    statistics: SegmentationStatistics = SegmentationStatistics()
   ) {
     self.pool = pool
     self.settings = settings
     self.notifier = notifier
+    self.statistics = statistics
   }
 
   /// Call behind a commit, with the position of what it wrote to the audit log: those who follow the log are told.

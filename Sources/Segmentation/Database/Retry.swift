@@ -41,6 +41,7 @@ struct Retry: Sendable {
   func prepareNext(after error: any Error, attempt: Int) async throws(SegmentationError) {
     guard let reason = Reason(error) else { throw SegmentationError(error) }
     guard attempt < settings.maximumAttempts else { throw .aborted }
+    pool.statistics.retries &+= 1
     switch reason {
     case .noPartition: try await translating { try await ensurePartitions() }
     case .conflict: try await backOff(attempt)

@@ -72,4 +72,14 @@ package struct ImportSummary: Sendable {
   package internal(set) var rejections: [ImportRejection] = []
   /// Behind the audit records of the import; nil when nothing changed.
   package internal(set) var token: AuditToken?
+
+  /// Adds what the rows of `later` came to since it was `earlier`.
+  mutating func add(_ later: ImportSummary, since earlier: ImportSummary) {
+    rows += later.rows - earlier.rows
+    assigned += later.assigned - earlier.assigned
+    renewed += later.renewed - earlier.renewed
+    alreadyPresent += later.alreadyPresent - earlier.alreadyPresent
+    rejected += later.rejected - earlier.rejected
+    usersOnly += later.usersOnly - earlier.usersOnly
+  }
 }

@@ -81,6 +81,8 @@ package final class ImportSession: @unchecked Sendable {
     guard !buffer.isEmpty else { return }
     let rows = buffer
     buffer.removeAll(keepingCapacity: true)
+    let before = summary
+    defer { if !options.validateOnly { installation.statistics.imported.add(summary, since: before) } }
     summary.rows += Int64(rows.count)
     let candidates = candidates(rows, from: firstNumber)
     firstNumber += Int64(rows.count)

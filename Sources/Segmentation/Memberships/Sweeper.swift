@@ -10,9 +10,11 @@ package final class Sweeper: @unchecked Sendable {
   private let settings: SegmentationSettings
   private let logger: Logger
   private let notifier: AuditNotifier?
+  private let statistics: SegmentationStatistics
 
   /// $1 how many at most. A membership that was renewed or removed since the look is left alone: its row is compared
-  /// again when it is taken. Columns: how many were due, how many were ended.
+  /// again when it is taken. Columns: how many were due, how many were ended, for how many seconds the oldest was due, and
+  /// the time in seconds since 1970.
   private static let sweep = Statement(
     "sweep",
     """
@@ -37,17 +39,21 @@ package final class Sweeper: @unchecked Sendable {
       ORDER BY r.expires_at, r.user_id, r.segment_id
       RETURNING 1
     )
-    SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM logged)
+    SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM logged),
+      (SELECT coalesce(extract(epoch FROM statement_timestamp() - min(expires_at)), 0)::float8 FROM due),
+      extract(epoch FROM statement_timestamp())::float8
     """)
 
   package init(
     pool: PostgresPool, settings: SegmentationSettings = SegmentationSettings(),
-    logger: Logger = Logger(label: "sweeper"), notifier: AuditNotifier? = nil
+    logger: Logger = Logger(label: "sweeper"), notifier: AuditNotifier? = nil,
+    statistics: SegmentationStatistics = SegmentationStatistics()
   ) {
     self.pool = pool
     self.settings = settings
     self.logger = logger
     self.notifier = notifier
+    self.statistics = statistics
   }
 
   /// Ends all memberships that are due now, and forgets the answers that were kept long enough.
@@ -57,17 +63,23 @@ package final class Sweeper: @unchecked Sendable {
   package func sweep(deadline: ContinuousClock.Instant? = nil) async throws(SegmentationError) -> Int64 {
     let retry = Retry(pool: pool, settings: settings, deadline: deadline)
     var ended: Int64 = 0
+    var lag = 0.0
     while true {
       let result = try await retry.run {
         try await pool.query(Self.sweep, [.int64(Int64(settings.sweepChunk))], deadline: deadline)
       }
       let due = try await translating {
-        ended += try result.int64(0, 1)
+        let logged = try result.int64(0, 1)
+        ended += logged
+        statistics.swept += logged
+        lag = max(lag, try result.double(0, 2))
+        statistics.lastSweep = try result.double(0, 3)
         return try result.int64(0, 0)
       }
       if due > 0 { notifier?.recordsWritten() }
       if due < Int64(settings.sweepChunk) { break }
     }
+    statistics.sweepLag = lag
     _ = try await translating {
       try await pool.query(
         RequestLedger.forget, [.int64(settings.requestRetention.microseconds)], deadline: deadline)
@@ -83,6 +95,7 @@ package final class Sweeper: @unchecked Sendable {
         if ended > 0 { logger.debug("ended expired memberships", metadata: ["count": "\(ended)"]) }
       } catch {
         if error == .cancelled { return }
+        statistics.failedSweeps += 1
         logger.warning("could not sweep expired memberships", metadata: ["error": "\(error)"])
       }
       do { try await Task.sleep(for: interval) } catch { return }

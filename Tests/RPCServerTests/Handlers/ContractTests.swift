@@ -18,7 +18,6 @@ struct ContractTests {
     "/segmentation.v1.MembershipService/ExplainMembership", "/segmentation.v1.AuditService/CreateAuditReport",
     "/segmentation.v1.AuditService/GetAuditReport", "/segmentation.v1.AuditService/AcknowledgeAudit",
     "/segmentation.v1.AuditService/ListAuditConsumers", "/segmentation.v1.AuditService/DeleteAuditConsumer",
-    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
   ]
 
   @Test("every method of the protos has a handler, or is named as not there yet")
@@ -34,7 +33,8 @@ struct ContractTests {
     }
     let described = Set(ProtoRegistry.methods.map(\.path))
     #expect(described.subtracting(handled) == Self.notYet)
-    #expect(handled.subtracting(described).isEmpty)
+    // The same messages under another package, and no proto of its own.
+    #expect(handled.subtracting(described) == ["/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"])
   }
 
   @Test("actions have the same numbers in the audit log and in the protos")

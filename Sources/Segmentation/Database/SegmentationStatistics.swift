@@ -1,0 +1,44 @@
+import Metrics
+
+/// What one loop has counted of the domain's work. Confined to its loop.
+package final class SegmentationStatistics: @unchecked Sendable {
+  /// Rows of imports by what became of them, without those of validations.
+  var imported = ImportSummary()
+  /// Memberships that sweeps have ended.
+  var swept: Int64 = 0
+  /// By how long the last sweep was behind: how long the oldest of the memberships that it ended had expired. Seconds.
+  var sweepLag = 0.0
+  var failedSweeps: Int64 = 0
+  /// When the last sweep succeeded: seconds since 1970 by the database's clock, 0 when none has.
+  var lastSweep = 0.0
+
+  package init() {}
+}
+
+private enum Families {
+  static let imported = MetricFamily(
+    "segmentd_import_rows_total", .counter, "Rows of imports, by what became of them")
+  static let swept = MetricFamily(
+    "segmentd_sweeper_swept_total", .counter, "Expired memberships that were written to the audit log")
+  static let lag = MetricFamily(
+    "segmentd_sweeper_lag_seconds", .gauge,
+    "How long the oldest membership of the last sweep had been expired; 0 when there was none", merging: .most)
+  static let failed = MetricFamily("segmentd_sweeper_failures_total", .counter, "Sweeps that failed")
+  static let last = MetricFamily(
+    "segmentd_sweeper_last_success_timestamp_seconds", .gauge, "When a sweep last succeeded, as a Unix time",
+    merging: .most)
+}
+
+extension SegmentationStatistics {
+  package func collect(into set: inout MetricSet) {
+    let rows: [(String, Int64)] = [
+      ("assigned", imported.assigned), ("renewed", imported.renewed), ("already_present", imported.alreadyPresent),
+      ("rejected", imported.rejected), ("users_only", imported.usersOnly),
+    ]
+    for (outcome, count) in rows { set.add(Families.imported, count, ["outcome": outcome]) }
+    set.add(Families.swept, swept)
+    set.add(Families.lag, sweepLag)
+    set.add(Families.failed, failedSweeps)
+    set.add(Families.last, lastSweep)
+  }
+}

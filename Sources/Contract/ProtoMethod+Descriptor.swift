@@ -26,17 +26,18 @@ extension RPCError {
   package init(decoding error: ProtoError) {
     switch error {
     case .malformed(let message):
-      self.init(.invalidArgument, "the body is not a \(message)")
+      self.init(.invalidArgument, "the body is not a \(message)", reason: "MALFORMED_MESSAGE")
     case .invalidUTF8(let field):
       self.init(violations: [.init(field: field, description: "must be UTF-8")])
     case .containsNUL(let field):
       self.init(violations: [.init(field: field, description: "must not contain U+0000")])
     case .tooLarge(let limit):
-      self.init(.resourceExhausted, "decoding the message would take more than \(limit) bytes")
+      self.init(
+        .resourceExhausted, "decoding the message would take more than \(limit) bytes", reason: .messageTooLarge)
     case .outOfRange(let message):
-      self.init(.invalidArgument, "a \(message) is out of its range")
+      self.init(.invalidArgument, "a \(message) is out of its range", reason: "MALFORMED_MESSAGE")
     case .otherType(let url):
-      self.init(.invalidArgument, "an Any holds \(url)")
+      self.init(.invalidArgument, "an Any holds \(url)", reason: "MALFORMED_MESSAGE")
     }
   }
 }

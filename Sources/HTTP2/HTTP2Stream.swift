@@ -18,7 +18,7 @@ package final class HTTP2Stream: @unchecked Sendable {
 
   private enum Trailers {
     case none
-    case prepared(PreparedHeaders)
+    case prepared(PreparedHeaders, lastValue: (UInt64, UInt64))
     case block(HeaderBlock)
   }
 
@@ -102,9 +102,9 @@ package final class HTTP2Stream: @unchecked Sendable {
     resume()
   }
 
-  /// No more data; `trailers` go out after the last byte.
-  package func finish(_ trailers: PreparedHeaders) {
-    finish(.prepared(trailers))
+  /// No more data; `trailers` go out after the last byte, with these 16 bytes as the value of their last field.
+  package func finish(_ trailers: PreparedHeaders, lastValue: (UInt64, UInt64)) {
+    finish(.prepared(trailers, lastValue: lastValue))
   }
 
   /// No more data; `trailers`, if any, go out after the last byte.
@@ -205,8 +205,10 @@ package final class HTTP2Stream: @unchecked Sendable {
   private func submit(_ trailers: Trailers, _ flags: UnsafeMutablePointer<UInt32>) {
     switch trailers {
     case .none: return
-    case .prepared(let headers):
-      nghttp2_submit_trailer(session.pointer, id, headers.fields.baseAddress, headers.fields.count)
+    case .prepared(let headers, let lastValue):
+      withUnsafeBytes(of: lastValue) { value in
+        headers.withLastValue(value) { _ = nghttp2_submit_trailer(session.pointer, id, $0, $1) }
+      }
     case .block(let headers):
       headers.withNameValues { _ = nghttp2_submit_trailer(session.pointer, id, $0, $1) }
     }

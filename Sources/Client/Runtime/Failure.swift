@@ -39,10 +39,15 @@ struct Failure: Error {
         Text.printable("  \($0.0.field): \($0.0.description)")
       }
     }
+    if let detail = error.detail(GoogleRPCPreconditionFailure.self) {
+      lines += detail.violations.map { Text.printable("  \($0.description)") }
+    }
     if let delay = error.detail(GoogleRPCRetryInfo.self)?.retryDelay, let microseconds = try? delay.microseconds() {
       lines.append("  try again in \(max(1, microseconds / 1000)) ms")
     }
-    if let id = error.detail(GoogleRPCRequestInfo.self)?.requestID, !id.isEmpty {
+    // Of a refusal that is the caller's own doing the log has nothing more.
+    let isServersDoing = [.internalError, .unknown, .dataLoss, .unavailable, .failedPrecondition].contains(error.code)
+    if isServersDoing, let id = error.detail(GoogleRPCRequestInfo.self)?.requestID, !id.isEmpty {
       lines.append(Text.printable("  the server's log has more under request id \(id)"))
     }
     return lines

@@ -5,11 +5,14 @@ package struct RPCError: Error, Sendable, CustomStringConvertible {
   package var message: String
   /// A serialised `google.rpc.Status`, empty when there is none; travels as `grpc-status-details-bin`.
   package var details: [UInt8]
+  /// Why, for programs, in `UPPER_SNAKE_CASE`; empty when the code says it all, or the details do.
+  package var reason: String
 
-  package init(_ code: StatusCode, _ message: String, details: [UInt8] = []) {
+  package init(_ code: StatusCode, _ message: String, details: [UInt8] = [], reason: String = "") {
     self.code = code
     self.message = message
     self.details = details
+    self.reason = reason
   }
 
   package var description: String { "\(code): \(message)" }
@@ -17,4 +20,10 @@ package struct RPCError: Error, Sendable, CustomStringConvertible {
   static let cancelled = RPCError(.cancelled, "the call was cancelled")
   static let deadlineExceeded = RPCError(.deadlineExceeded, "the deadline has passed")
   static let connectionLost = RPCError(.unavailable, "the connection was lost")
+}
+
+/// Reasons of the runtime's own refusals that others look for.
+extension String {
+  package static let messageTooLarge = "MESSAGE_TOO_LARGE"
+  package static let metadataTooLarge = "METADATA_TOO_LARGE"
 }

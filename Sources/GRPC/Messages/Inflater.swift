@@ -48,7 +48,9 @@ final class Inflater {
       let code = inflate(stream, Z_NO_FLUSH)
       let count = Self.step - Int(stream.pointee.avail_out)
       guard output.count + count <= limit else {
-        throw RPCError(.resourceExhausted, "a compressed message is larger than the limit of \(limit) bytes")
+        throw RPCError(
+          .resourceExhausted, "a compressed message is larger than the limit of \(limit) bytes",
+          reason: .messageTooLarge)
       }
       output.append(contentsOf: buffer[..<count])
       switch code {

@@ -74,7 +74,8 @@ struct MessageDeframer: Sendable {
     guard flags <= 1 else { throw RPCError(.internalError, "the message prefix has unknown flags") }
     guard flags == 0 || takesCompressed else { throw .compressedWithoutEncoding }
     guard count <= limit else {
-      throw RPCError(.resourceExhausted, "a message of \(count) bytes is over the limit of \(limit) bytes")
+      throw RPCError(
+        .resourceExhausted, "a message of \(count) bytes is over the limit of \(limit) bytes", reason: .messageTooLarge)
     }
   }
 }

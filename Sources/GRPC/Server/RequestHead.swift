@@ -39,7 +39,7 @@ struct RequestHead {
       isGRPC = Self.isGRPC(value)
     case 12 where name.equals("grpc-timeout"):
       timeout = Timeout.parse(value)
-      if timeout == nil { refusal = RPCError(.internalError, "malformed grpc-timeout") }
+      if timeout == nil { refusal = RPCError(.internalError, "malformed grpc-timeout", reason: "MALFORMED_TIMEOUT") }
     case 13 where name.equals("grpc-encoding"):
       take(encoding: value)
     case 20 where name.equals("grpc-accept-encoding"):
@@ -60,18 +60,23 @@ struct RequestHead {
     case .compressed(let named): self.encoding = named
     case .unknown:
       refusal = RPCError(
-        .unimplemented, "the grpc-encoding is not supported; these are: \(MessageEncoding.accepted)")
+        .unimplemented, "the grpc-encoding is not supported; these are: \(MessageEncoding.accepted)",
+        reason: "UNSUPPORTED_ENCODING")
     }
   }
 
   /// What to answer instead of starting a handler; nil when the call can go on.
   func refusal(isTooLarge: Bool) -> Refusal? {
     // First, as the fields that did not fit are not known: the content type may be among them.
-    if isTooLarge { return .rpc(RPCError(.resourceExhausted, "the request's metadata is over the limit")) }
+    if isTooLarge {
+      return .rpc(
+        RPCError(.resourceExhausted, "the request's metadata is over the limit", reason: .metadataTooLarge))
+    }
     guard isPost else { return .http(status: 405) }
     guard isGRPC else { return .http(status: 415) }
     if route == nil {
-      return .rpc(RPCError(.unimplemented, "unknown method \(path?.prefix(200) ?? "")"))
+      return .rpc(
+        RPCError(.unimplemented, "unknown method \(path?.prefix(200) ?? "")", reason: "UNKNOWN_METHOD"))
     }
     return refusal.map { .rpc($0) }
   }

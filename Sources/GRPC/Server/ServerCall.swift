@@ -22,7 +22,7 @@ package struct ServerCall: Sendable {
   /// The loop that the handler runs on, and with it everything of the call.
   package var loop: EventLoop { stream.loop }
 
-  /// The caller's `x-request-id`, or one made for this call; it is in the log, and in the answer when that is an error.
+  /// The caller's `x-request-id`, or one made for this call; it is in the log and in the answer's trailers.
   package var requestID: String { stream.requestID }
 
   /// Whether the request that the handler was given last came compressed.

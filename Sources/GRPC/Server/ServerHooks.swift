@@ -2,6 +2,9 @@
 package struct ServerHooks: Sendable {
   /// Turns an error that a handler threw, and that is not an `RPCError`, into the status that the caller gets.
   package var status: @Sendable (any Error, ServerCall) -> RPCError
+  /// What a call that does not end with OK is answered with: the place for details that every error has, the runtime's own
+  /// refusals too.
+  package var completed: (@Sendable (RPCError, ServerCall) -> RPCError)?
   /// A call has ended with this status.
   package var callEnded: (@Sendable (ServerCall, StatusCode) -> Void)?
 
@@ -10,9 +13,11 @@ package struct ServerHooks: Sendable {
     status: @escaping @Sendable (any Error, ServerCall) -> RPCError = { _, call in
       RPCError(.internalError, "internal error, request id \(call.requestID)")
     },
+    completed: (@Sendable (RPCError, ServerCall) -> RPCError)? = nil,
     callEnded: (@Sendable (ServerCall, StatusCode) -> Void)? = nil
   ) {
     self.status = status
+    self.completed = completed
     self.callEnded = callEnded
   }
 }

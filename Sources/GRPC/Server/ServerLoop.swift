@@ -13,6 +13,7 @@ final class ServerLoop: @unchecked Sendable {
   private(set) var connections: [ObjectIdentifier: HTTP2Connection] = [:]
   /// How many connections there have been.
   private(set) var accepted: UInt64 = 0
+  var requestIDs = RequestIDMaker()
   private var drained: Promise<Void>?
 
   init(on loop: EventLoop, configuration: ServerConfiguration, hooks: ServerHooks, router: Router) {

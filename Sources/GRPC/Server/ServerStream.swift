@@ -19,7 +19,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     case idle, running, returned
   }
 
-  private static let okTrailers = PreparedHeaders(["grpc-status": "0"])
+  private static let okTrailers = PreparedHeaders(["grpc-status": "0", "x-request-id": ""])
 
   let stream: HTTP2Stream
   let loop: EventLoop
@@ -53,11 +53,9 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
 
   var route: Route? { head.route }
   var metadata: Metadata { head.metadata }
-  private(set) lazy var requestID = head.requestID ?? Self.makeRequestID()
-
-  private static func makeRequestID() -> String {
-    String(UInt64.random(in: .min ... .max), radix: 36)
-  }
+  /// The caller's or the one made for this call.
+  var requestID: String { head.requestID ?? RequestIDMaker.text(madeID) }
+  private lazy var madeID = server.requestIDs.next()
 
   // MARK: From the peer
 
@@ -102,7 +100,8 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     guard response != .ended else { return }  // Without credit the sender stops; RST_STREAM is on its way.
     do { try inbound.receive(bytes, of: stream) } catch { return abandon(error) }
     if route?.start == .whenRequestEnded, inbound.count > 1 {
-      abandon(RPCError(.unimplemented, "more than one message for a method that takes one"))
+      abandon(
+        RPCError(.unimplemented, "more than one message for a method that takes one", reason: "TOO_MANY_MESSAGES"))
     }
   }
 
@@ -174,7 +173,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   /// The one request of a call that has exactly one.
   func singleRequest<Request>(_ coding: MessageCoding<Request>) throws -> Request {
     guard let message = try inbound.take(from: nil) else {
-      throw RPCError(.unimplemented, "no message for a method that takes one")
+      throw RPCError(.unimplemented, "no message for a method that takes one", reason: "NO_MESSAGE")
     }
     statistics.received &+= 1
     return try message.withUnsafeBytes { try coding.decode($0) }
@@ -215,9 +214,10 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     let before = response
     response = .ended
     count(error?.code ?? .ok)
+    let error = error.map { server.hooks.completed?($0, ServerCall(stream: self)) ?? $0 }
     switch (before, error) {
-    case (.headersSent, nil) where answer.trailingMetadata.isEmpty:
-      stream.finish(Self.okTrailers)
+    case (.headersSent, nil) where head.requestID == nil && answer.trailingMetadata.isEmpty:
+      stream.finish(Self.okTrailers, lastValue: madeID)
     case (.headersSent, nil):
       stream.finish(trailers: trailers(nil, into: HeaderBlock()))
     case (.headersSent, let error?):
@@ -233,10 +233,10 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   private func trailers(_ error: RPCError?, into headers: HeaderBlock) -> HeaderBlock {
     var headers = headers.with("grpc-status", "\(error?.code.rawValue ?? 0)")
     answer.trailingMetadata.write(to: &headers)
+    headers.append("x-request-id", requestID)
     guard let error else { return headers }
     if !error.message.isEmpty { headers.append("grpc-message", PercentEncoding.encode(error.message)) }
     if !error.details.isEmpty { headers.append("grpc-status-details-bin", Base64.encode(error.details)) }
-    headers.append("x-request-id", requestID)
     return headers
   }
 }

@@ -6,10 +6,19 @@ import Segmentation
 
 /// The one place where the domain's errors become gRPC statuses with `google.rpc` details.
 struct StatusMapping: Sendable {
-  /// What `ErrorInfo` names as the source of its reasons.
-  private static let domain = "segmentation.v1"
-
   let logger: Logger
+
+  /// What every error has: the call's id, when to try again where that may help, and the limit that was exceeded.
+  static func completed(_ error: RPCError, in call: ServerCall) -> RPCError {
+    var more = [ProtoAny].packing(GoogleRPCRequestInfo(requestID: call.requestID))
+    if error.details.isEmpty {
+      if error.code == .unavailable { more += .retry(after: .seconds(1)) }
+      if [.messageTooLarge, .metadataTooLarge].contains(error.reason) {
+        more += quota(error.reason == .messageTooLarge ? "message size" : "metadata size", error.message)
+      }
+    }
+    return error.adding(more)
+  }
 
   /// Anything unknown is INTERNAL with the request id; the log has the rest.
   func status(of error: any Error, in call: ServerCall) -> RPCError {
@@ -50,15 +59,23 @@ struct StatusMapping: Sendable {
       let names = segments.map { "\(user)/\($0)" }
       return RPCError(.notFound, text, with: resources("Membership", names, reason: "MEMBERSHIP_NOT_FOUND"))
     case .requestIDReused:
-      return RPCError(violations: [.init(field: "request_id", description: "was used for another request")])
+      return RPCError(
+        violations: [.init(field: "request_id", description: "was used for another request")],
+        reason: "REQUEST_ID_REUSED")
     case .unavailable:
-      return RPCError(.unavailable, text, with: retry(after: .seconds(1)))
+      return RPCError(.unavailable, text, with: .reason("DATABASE_UNAVAILABLE") + .retry(after: .seconds(1)))
     case .exhausted(let delay):
-      return RPCError(.resourceExhausted, text, with: retry(after: delay))
+      return RPCError(
+        .resourceExhausted, text,
+        with: .reason("DATABASE_BUSY") + .retry(after: delay) + quota("database connections", text))
     case .deadlineExceeded: return RPCError(.deadlineExceeded, text)
     case .cancelled: return RPCError(.cancelled, text)
-    case .aborted: return RPCError(.aborted, text, with: retry(after: .milliseconds(100)))
-    case .notMigrated, .schemaMismatch: return RPCError(.failedPrecondition, text)
+    case .aborted:
+      return RPCError(.aborted, text, with: .reason("CONCURRENT_CHANGES") + .retry(after: .milliseconds(100)))
+    case .notMigrated: return precondition(text, "the database needs `segmentd migrate up`")
+    case .schemaMismatch:
+      // What exactly is missing is in the log.
+      return precondition("the database's schema is not what this server expects", "see `segmentd migrate status`")
     case .internal: return RPCError(.internalError, "internal error")
     }
   }
@@ -68,13 +85,19 @@ struct StatusMapping: Sendable {
   }
 
   private static func resources(_ type: String, _ names: [String], reason: String) -> [ProtoAny] {
-    .packing(GoogleRPCErrorInfo(reason: reason, domain: domain, metadata: [:]))
+    .reason(reason)
       + names.flatMap { [ProtoAny].packing(GoogleRPCResourceInfo(resourceType: type, resourceName: $0)) }
   }
 
-  private static func retry(after delay: Duration) -> [ProtoAny] {
-    let (seconds, attoseconds) = delay.components
-    let nanos = Int32(attoseconds / 1_000_000_000)
-    return .packing(GoogleRPCRetryInfo(retryDelay: ProtoDuration(seconds: seconds, nanos: nanos)))
+  private static func quota(_ subject: String, _ description: String) -> [ProtoAny] {
+    .packing(GoogleRPCQuotaFailure(violations: [.init(subject: subject, description: description)]))
+  }
+
+  private static func precondition(_ text: String, _ remedy: String) -> RPCError {
+    let violation = GoogleRPCPreconditionFailure.Violation(
+      type: "MIGRATION", subject: "segmentd.migrations", description: remedy)
+    return RPCError(
+      .failedPrecondition, text,
+      with: .reason("SCHEMA_MISMATCH") + .packing(GoogleRPCPreconditionFailure(violations: [violation])))
   }
 }

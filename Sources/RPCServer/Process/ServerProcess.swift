@@ -99,7 +99,9 @@ struct ServerProcess {
     let calls = CallLog(logger, level: level, threshold: settings.slowCallThreshold)
     let server = try await GRPCServer(
       at: settings.listen, on: loops, configuration: ServerConfiguration(settings),
-      hooks: ServerHooks(status: { mapping.status(of: $0, in: $1) }, callEnded: { calls.ended($0, $1) })
+      hooks: ServerHooks(
+        status: { mapping.status(of: $0, in: $1) }, completed: { StatusMapping.completed($0, in: $1) },
+        callEnded: { calls.ended($0, $1) })
     ) { routers[ObjectIdentifier($0)] ?? Router() }
     let readiness = Readiness()
     let metrics = MetricsGatherer(

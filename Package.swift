@@ -35,6 +35,7 @@ let package = Package(
     // C libraries, one owner each.
     .systemLibrary(name: "CEvent", pkgConfig: "libevent"),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto"),
+    .systemLibrary(name: "CSSL", pkgConfig: "openssl"),
     .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2"),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq"),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
@@ -45,11 +46,12 @@ let package = Package(
     module("EventLoop", ["CEvent"]),
     module("Digest", ["CCrypto"]),
     module("Metrics"),
+    module("TLS", ["CSSL"]),
     // Floor 1
-    module("HTTP2", ["EventLoop", "CNghttp2"]),
+    module("HTTP2", ["EventLoop", "TLS", "CNghttp2"]),
     module("Proto", ["CProto", "CProtobufC"]),
     // Floor 2
-    module("GRPC", ["HTTP2", "EventLoop", "Metrics", "CZlib", logging]),
+    module("GRPC", ["HTTP2", "TLS", "EventLoop", "Metrics", "CZlib", logging]),
     module("Postgres", ["EventLoop", "Metrics", "CPostgres", logging]),
     // Floor 3
     .target(
@@ -66,13 +68,13 @@ let package = Package(
     .executableTarget(
       name: "RPCServer",
       dependencies: [
-        "Contract", "Segmentation", "GRPC", "HTTP2", "Postgres", "Proto", "EventLoop", "Digest", "Metrics", logging,
-        arguments, configuration,
+        "Contract", "Segmentation", "GRPC", "HTTP2", "Postgres", "Proto", "TLS", "EventLoop", "Digest", "Metrics",
+        logging, arguments, configuration,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "Client",
-      dependencies: ["Contract", "GRPC", "Proto", "EventLoop", "Digest", logging, arguments, configuration],
+      dependencies: ["Contract", "GRPC", "Proto", "TLS", "EventLoop", "Digest", logging, arguments, configuration],
       swiftSettings: strict),
 
     // Benchmarks
@@ -110,7 +112,7 @@ let package = Package(
 
     // Tests of the runtime floors, and the small server that foreign clients and load generators talk to.
     .executableTarget(
-      name: "EchoServer", dependencies: ["GRPC", "EventLoop"], path: "Tests/EchoServer", swiftSettings: strict),
+      name: "EchoServer", dependencies: ["GRPC", "TLS", "EventLoop"], path: "Tests/EchoServer", swiftSettings: strict),
     // gRPC's interoperability tests. The messages have a module of their own, with Proto's sources (links) compiled into it
     // once more, so that the product carries none of them and shows nothing of its C structs.
     .target(

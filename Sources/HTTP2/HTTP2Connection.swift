@@ -1,4 +1,5 @@
 import EventLoop
+import TLS
 
 /// A session on a socket. Confined to its loop.
 ///
@@ -17,13 +18,11 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
   private static let gatherLimit = 256 << 10
 
   package let session: Session
-  private let socket: Socket
+  private let transport: Transport
   private let loop: EventLoop
   private let buffers: ConnectionBuffers
   private var watcher: SocketWatcher?
   private var state = State.open
-  /// What the socket did not take yet.
-  private var pending: ArraySlice<UInt8> = []
   private var isFlushScheduled = false
   private var failure: (any Error)?
   private var onClose: (((any Error)?) -> Void)?
@@ -32,20 +31,22 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
   /// - Parameter onClose: Called once, after all streams have been closed, with the error that ended the connection, if one
   ///   did.
   package init(
-    _ socket: Socket, session: Session, buffers: ConnectionBuffers, onClose: @escaping ((any Error)?) -> Void
+    _ transport: Transport, session: Session, buffers: ConnectionBuffers, onClose: @escaping ((any Error)?) -> Void
   ) {
-    self.socket = socket
+    self.transport = transport
     self.session = session
     self.buffers = buffers
     self.onClose = onClose
     loop = session.loop
     let watcher = SocketWatcher(
-      socket, on: loop, onReadable: { [unowned self] in readable() }, onWritable: { [unowned self] in flush() })
+      transport.socket, on: loop, onReadable: { [unowned self] in readable() },
+      onWritable: { [unowned self] in flush() })
     self.watcher = watcher
     session.setOutputHandler { [unowned self] in scheduleFlush() }
     watcher.watchesReading = true
     keepAlive = self
     scheduleFlush()
+    if transport.hasLeftover { loop.execute { [self] in readable() } }
   }
 
   package var isOpen: Bool { state != .closed && failure == nil }
@@ -69,11 +70,7 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
   private func readable() {
     guard isOpen else { return }
     do {
-      switch try socket.read(into: buffers.input) {
-      case .bytes(let count): try session.receive(.init(rebasing: buffers.input[..<count]))
-      case .wouldBlock: return
-      case .closed: close()
-      }
+      if try !transport.read(buffers, { try session.receive($0) }) { close() }
       scheduleFlush()
     } catch {
       close(error)
@@ -95,50 +92,39 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
 
   private func flush() {
     guard state != .closed else { return }
-    do { try writeAll() } catch { failure = failure ?? error }
-    if failure != nil || (session.isFinished && pending.isEmpty) { finish() }
+    do { try writeAll() } catch { failure = failure ?? lastWords(before: error) }
+    if failure != nil || (session.isFinished && !transport.isBlocked) { finish() }
+  }
+
+  /// Who closed its side while we were writing may have said why (an answer, a TLS alert), in what is not read yet.
+  private func lastWords(before error: any Error) -> any Error {
+    guard error is SocketError else { return error }
+    do { _ = try transport.read(buffers) { try session.receive($0) } } catch {
+      if error is TLSError { return error }
+    }
+    return error
   }
 
   private func writeAll() throws {
-    while true {
-      if !pending.isEmpty {
-        let written = try pending.withUnsafeBytes { try socket.write($0) }
-        pending = pending.dropFirst(written)
-        guard pending.isEmpty else { break }
-        pending = []
-      }
+    var hasRoom = try transport.flush()
+    while hasRoom {
       buffers.output.removeAll(keepingCapacity: true)
       try session.gather(into: &buffers.output, limit: Self.gatherLimit)
       guard !buffers.output.isEmpty else { break }
-      let written = try buffers.output.withUnsafeBytes { try socket.write($0) }
-      if written < buffers.output.count {
-        pending = ArraySlice(Array(buffers.output[written...]))
-        break
-      }
+      hasRoom = try transport.write(buffers.output, buffers)
     }
-    watcher?.watchesWriting = !pending.isEmpty
+    watcher?.watchesWriting = transport.isBlocked
   }
 
   private func finish() {
     state = .closed
     watcher?.stop()
+    transport.close()
     session.setOutputHandler {}
-    session.connectionLost()
+    session.connectionLost(failure)
     let handler = onClose
     onClose = nil
     handler?(failure)
     keepAlive = nil
-  }
-}
-
-/// The buffers that all connections of one loop use in turn, so that an idle connection owns none. Confined to its loop.
-package final class ConnectionBuffers: @unchecked Sendable {
-  let input = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
-  var output: [UInt8] = []
-
-  package init() {}
-
-  deinit {
-    input.deallocate()
   }
 }

@@ -23,6 +23,8 @@ package final class HTTP2Stream: @unchecked Sendable {
   }
 
   package internal(set) var id: Int32
+  /// What ended the connection, when an error did.
+  package var lossReason: (any Error)? { session.lossReason }
   /// Held until the stream closes.
   package var delegate: (any StreamDelegate)?
   private let session: Session

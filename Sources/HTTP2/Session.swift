@@ -21,6 +21,8 @@ package final class Session: @unchecked Sendable {
   private var onOutput: () -> Void = {}
   var isServer: Bool { role == .server }
   package private(set) var receivedGoAway = false
+  /// What ended the connection, when an error did.
+  package private(set) var lossReason: (any Error)?
   private var shutdown = Shutdown.none
 
   /// `none ──announceShutdown──► noticed ──notice sent──► pinged ──answered──► none`
@@ -163,7 +165,8 @@ package final class Session: @unchecked Sendable {
   }
 
   /// Ends all streams, as the connection is gone.
-  package func connectionLost() {
+  package func connectionLost(_ reason: (any Error)? = nil) {
+    lossReason = reason
     onStream = nil
     while let stream = streams.first {
       streams.remove(stream)

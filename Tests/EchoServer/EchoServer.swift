@@ -1,5 +1,6 @@
 import EventLoop
 import GRPC
+import TLS
 
 #if canImport(Glibc)
   import Glibc
@@ -7,7 +8,7 @@ import GRPC
   import Darwin
 #endif
 
-/// `EchoServer [HOST:PORT] [LOOPS]`: a gRPC server without a schema, for foreign clients and load generators.
+/// `EchoServer [HOST:PORT] [LOOPS] [CERTIFICATE KEY]`: a gRPC server without a schema, for foreign clients and load generators.
 ///
 /// Prints `listening on HOST:PORT` when it is ready; SIGTERM and SIGINT end it with exit code 0 once its calls are done.
 @main
@@ -21,7 +22,11 @@ struct EchoServer {
       }
       guard let first = loops.first else { return }
       let others = try loops.dropFirst().map { try $0.start() }
-      first.execute { first.spawn { await serve(endpoint, on: loops) } }
+      let files = Array(arguments.dropFirst(2))
+      var configuration = ServerConfiguration()
+      configuration.tlsHandshakeTimeout = .seconds(1)
+      if files.count == 2 { configuration.tls = try TLSServerIdentity(.init(certificate: files[0], key: files[1])) }
+      first.execute { [configuration] in first.spawn { await serve(endpoint, on: loops, configuration) } }
       first.run()
       for thread in others { thread.join() }
     } catch {
@@ -29,11 +34,13 @@ struct EchoServer {
     }
   }
 
-  private static func serve(_ endpoint: Endpoint, on loops: [EventLoop]) async {
+  private static func serve(_ endpoint: Endpoint, on loops: [EventLoop], _ configuration: ServerConfiguration) async {
     do {
       let stop = Promise<Void>(on: loops[0])
       let signals = [SIGTERM, SIGINT].map { SignalWatcher($0, on: loops[0]) { stop.succeed(()) } }
-      let server = try await GRPCServer(at: endpoint, on: loops) { _ in EchoService.router() }
+      let server = try await GRPCServer(at: endpoint, on: loops, configuration: configuration) { _ in
+        EchoService.router()
+      }
       print("listening on \(server.address)")
       fflush(nil)
       try await stop.value()

@@ -27,6 +27,7 @@ WIRE = {
     "test_interop.py",
     "test_runtime.py",
     "test_service.py",
+    "test_tls.py",
 }
 START_SECONDS = 300 if os.environ.get("SEGMENTD_WRAPPER") else 60
 

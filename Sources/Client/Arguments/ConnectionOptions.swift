@@ -20,6 +20,32 @@ struct ConnectionOptions: ParsableArguments, Sendable {
       "Who the audit log names; SEGCTL_ACTOR, else the user of the operating system.", valueName: "name"),
     transform: { try Actor.check($0) })
   var actor: String?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Call over TLS; SEGCTL_TLS=true. One of the four below asks for it as well.")
+  var tls: Bool?
+
+  @Option(
+    help: ArgumentHelp(
+      "The authorities, in PEM, that the server's certificate must come from; SEGCTL_TLS_CA, else those of the system.",
+      valueName: "file"))
+  var tlsCa: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What the server's certificate must be for; SEGCTL_TLS_SERVER_NAME, else the host of the address.",
+      valueName: "name"))
+  var tlsServerName: String?
+
+  @Option(
+    help: ArgumentHelp("The caller's own certificate, in PEM; SEGCTL_TLS_CERTIFICATE.", valueName: "file"))
+  var tlsCertificate: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Its private key; SEGCTL_TLS_KEY, else it stands in the certificate's file.", valueName: "file"))
+  var tlsKey: String?
 }
 
 /// How records are printed.

@@ -20,6 +20,8 @@ struct Connection: Sendable {
     var configuration = ClientConfiguration()
     configuration.userAgent = "segctl/\(Version.current)"
     configuration.connectTimeout = min(configuration.connectTimeout, settings.timeout ?? configuration.connectTimeout)
+    configuration.tls = settings.tls
+    configuration.tlsServerName = settings.tlsServerName
     channel = Channel(to: settings.address, on: loop, configuration: configuration)
     metadata = Metadata(["x-segmentd-actor": settings.actor])
     timeout = settings.timeout

@@ -1,5 +1,6 @@
 import Configuration
 import EventLoop
+import TLS
 
 #if canImport(Glibc)
   import Glibc
@@ -15,6 +16,10 @@ struct Settings: Sendable {
   /// nil when none was asked for.
   let timeout: Duration?
   let actor: String
+  /// Nil: without TLS.
+  let tls: TLSContext?
+  /// Nil: the address's host.
+  let tlsServerName: String?
 
   /// - Parameter environment: The process's own when nil.
   /// - Throws: `Failure` with 78 for a value that cannot be used.
@@ -25,6 +30,21 @@ struct Settings: Sendable {
     address = try options.address ?? sources.value("SEGCTL_ADDRESS") { try Endpoint($0) } ?? Self.defaultAddress
     timeout = try options.timeout ?? sources.value("SEGCTL_TIMEOUT") { try Span.timeout($0) }
     actor = try options.actor ?? sources.value("SEGCTL_ACTOR") { try Actor.check($0) } ?? Actor.current
+    tlsServerName = try options.tlsServerName ?? sources.value("SEGCTL_TLS_SERVER_NAME") { $0 }
+    let files = TLSClientFiles(
+      ca: try options.tlsCa ?? sources.value("SEGCTL_TLS_CA") { $0 },
+      certificate: try options.tlsCertificate ?? sources.value("SEGCTL_TLS_CERTIFICATE") { $0 },
+      key: try options.tlsKey ?? sources.value("SEGCTL_TLS_KEY") { $0 })
+    let isImplied = files != TLSClientFiles() || tlsServerName != nil
+    let isWanted = try options.tls ?? sources.value("SEGCTL_TLS") { try Switch.read($0) } ?? isImplied
+    tls = try isWanted ? Self.context(files) : nil
+  }
+
+  private static func context(_ files: TLSClientFiles) throws -> TLSContext {
+    guard files.key == nil || files.certificate != nil else {
+      throw Failure(.configuration, "a TLS key without its certificate: --tls-certificate is missing")
+    }
+    do { return try TLSContext.client(files) } catch { throw Failure(.configuration, "\(error)") }
   }
 
   private struct Sources {
@@ -48,6 +68,21 @@ struct Settings: Sendable {
         do { return try read(text) } catch { throw Failure(.configuration, "\(name) in \(place): \(error)") }
       }
       return nil
+    }
+  }
+}
+
+/// Something that is on or off.
+enum Switch {
+  struct Malformed: Error, CustomStringConvertible {
+    let description = "takes true or false"
+  }
+
+  static func read(_ text: String) throws(Malformed) -> Bool {
+    switch text.lowercased() {
+    case "true", "1", "yes", "on": return true
+    case "false", "0", "no", "off": return false
+    default: throw Malformed()
     }
   }
 }

@@ -1,3 +1,5 @@
+import HTTP2
+
 /// A call that did not end with OK: what the server answers with, and what the client throws.
 package struct RPCError: Error, Sendable, CustomStringConvertible {
   package var code: StatusCode
@@ -19,7 +21,13 @@ package struct RPCError: Error, Sendable, CustomStringConvertible {
 
   static let cancelled = RPCError(.cancelled, "the call was cancelled")
   static let deadlineExceeded = RPCError(.deadlineExceeded, "the deadline has passed")
-  static let connectionLost = RPCError(.unavailable, "the connection was lost")
+  static let connectionLost = connectionLost(nil)
+
+  /// - Parameter reason: What ended the connection, when it was not the peer that closed it.
+  static func connectionLost(_ reason: (any Error)?) -> RPCError {
+    let reason = reason as? HTTP2Error == .connectionClosed ? nil : reason
+    return RPCError(.unavailable, "the connection was lost\(reason.map { ": \($0)" } ?? "")")
+  }
 }
 
 /// Reasons of the runtime's own refusals that others look for.

@@ -78,7 +78,7 @@ package final class Channel: @unchecked Sendable {
     do {
       try stream.begin(
         connection.session, path: path, authority: endpoint.description, options: options,
-        userAgent: configuration.userAgent)
+        scheme: configuration.tls == nil ? "http" : "https", userAgent: configuration.userAgent)
     } catch {
       retire(connection)
       throw error
@@ -116,8 +116,16 @@ package final class Channel: @unchecked Sendable {
   private func open() async throws -> HTTP2Connection {
     let addresses = try SocketAddress.resolve(endpoint)
     let socket = try await Socket.connected(to: addresses, on: loop, timeout: configuration.connectTimeout)
+    let transport = try await transport(over: socket)
     let session = try Session(.client, configuration: configuration.http2, on: loop)
-    return HTTP2Connection(socket, session: session, buffers: buffers) { [weak self] _ in self?.lost() }
+    return HTTP2Connection(transport, session: session, buffers: buffers) { [weak self] _ in self?.lost() }
+  }
+
+  private func transport(over socket: Socket) async throws -> Transport {
+    guard let tls = configuration.tls else { return Transport(socket) }
+    return try await .secured(
+      socket, tls, serverName: configuration.tlsServerName ?? endpoint.host, on: loop, buffers: buffers,
+      timeout: configuration.connectTimeout)
   }
 
   private func connected(_ result: Result<HTTP2Connection, any Error>, _ attempt: Int) {

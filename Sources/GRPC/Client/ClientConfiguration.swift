@@ -1,4 +1,5 @@
 import HTTP2
+import TLS
 
 /// What a client takes from its server. Sizes are in bytes.
 package struct ClientConfiguration: Sendable {
@@ -11,6 +12,10 @@ package struct ClientConfiguration: Sendable {
   package var connectTimeout = Duration.seconds(10)
   /// Sent as `user-agent`.
   package var userAgent = "segmentd-swift"
+  /// Nil: connections without TLS.
+  package var tls: TLSContext?
+  /// What the server's certificate must be for; nil: the endpoint's host.
+  package var tlsServerName: String?
 
   package init() {
     http2 = HTTP2Configuration()

@@ -27,10 +27,11 @@ final class ClientStream: StreamDelegate, @unchecked Sendable {
 
   /// - Throws: `HTTP2Error` when the connection takes no more streams.
   func begin(
-    _ session: Session, path: String, authority: String, options: CallOptions, userAgent: String
+    _ session: Session, path: String, authority: String, options: CallOptions, scheme: String,
+    userAgent: String
   ) throws(HTTP2Error) {
     var headers: HeaderBlock = [
-      ":method": "POST", ":scheme": "http", ":path": path, ":authority": authority, "te": "trailers",
+      ":method": "POST", ":scheme": scheme, ":path": path, ":authority": authority, "te": "trailers",
       "content-type": "application/grpc", "user-agent": userAgent,
     ]
     if let timeout = options.timeout {
@@ -105,7 +106,7 @@ final class ClientStream: StreamDelegate, @unchecked Sendable {
   }
 
   func streamClosed(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode, connectionLost: Bool) {
-    end(connectionLost ? .connectionLost : RPCError(reset: code))
+    end(connectionLost ? .connectionLost(stream.lossReason) : RPCError(reset: code))
     self.stream = nil
   }
 

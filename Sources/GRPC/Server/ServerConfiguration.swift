@@ -1,4 +1,5 @@
 import HTTP2
+import TLS
 
 /// What a server takes from its callers. Sizes are in bytes.
 package struct ServerConfiguration: Sendable {
@@ -11,6 +12,10 @@ package struct ServerConfiguration: Sendable {
   package var compressesAnswers = false
   /// Such answers are compressed from this size on.
   package var compressionThreshold = 1 << 10
+  /// Nil: connections without TLS.
+  package var tls: TLSServerIdentity?
+  /// How long a TLS handshake may take.
+  package var tlsHandshakeTimeout = Duration.seconds(10)
 
   package init() {}
 }

@@ -7,6 +7,8 @@ package struct ServerHooks: Sendable {
   package var completed: (@Sendable (RPCError, ServerCall) -> RPCError)?
   /// A call has ended with this status.
   package var callEnded: (@Sendable (ServerCall, StatusCode) -> Void)?
+  /// A TLS handshake failed; the connection was closed.
+  package var handshakeFailed: (@Sendable (any Error) -> Void)?
 
   /// - Parameter status: By default INTERNAL, with the request id and nothing of the error.
   package init(
@@ -14,10 +16,12 @@ package struct ServerHooks: Sendable {
       RPCError(.internalError, "internal error, request id \(call.requestID)")
     },
     completed: (@Sendable (RPCError, ServerCall) -> RPCError)? = nil,
-    callEnded: (@Sendable (ServerCall, StatusCode) -> Void)? = nil
+    callEnded: (@Sendable (ServerCall, StatusCode) -> Void)? = nil,
+    handshakeFailed: (@Sendable (any Error) -> Void)? = nil
   ) {
     self.status = status
     self.completed = completed
     self.callEnded = callEnded
+    self.handshakeFailed = handshakeFailed
   }
 }

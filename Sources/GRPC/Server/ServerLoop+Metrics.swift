@@ -16,6 +16,8 @@ private enum Families {
   static let open = MetricFamily("segmentd_grpc_connections_open", .gauge, "Connections that are open")
   static let accepted = MetricFamily(
     "segmentd_grpc_connections_accepted_total", .counter, "Connections that were accepted")
+  static let handshakesFailed = MetricFamily(
+    "segmentd_tls_handshakes_failed_total", .counter, "TLS handshakes that failed or took too long")
 }
 
 extension GRPCServer {
@@ -32,6 +34,7 @@ extension ServerLoop {
   func collect(into set: inout MetricSet) {
     set.add(Families.open, connections.count)
     set.add(Families.accepted, accepted)
+    if configuration.tls != nil { set.add(Families.handshakesFailed, handshakesFailed) }
     for statistics in router.statistics { statistics.collect(into: &set) }
   }
 }

@@ -1,5 +1,6 @@
 import EventLoop
 import HTTP2
+import TLS
 
 /// A server's share on one loop: its listener, its connections, its handlers. Confined to its loop.
 final class ServerLoop: @unchecked Sendable {
@@ -14,6 +15,8 @@ final class ServerLoop: @unchecked Sendable {
   /// How many connections there have been.
   private(set) var accepted: UInt64 = 0
   var requestIDs = RequestIDMaker()
+  private var handshakes: [ObjectIdentifier: TLSHandshake] = [:]
+  private(set) var handshakesFailed: UInt64 = 0
   private var drained: Promise<Void>?
 
   init(on loop: EventLoop, configuration: ServerConfiguration, hooks: ServerHooks, router: Router) {
@@ -29,6 +32,27 @@ final class ServerLoop: @unchecked Sendable {
 
   private func accepted(_ socket: Socket) {
     accepted &+= 1
+    guard let tls = configuration.tls else { return begin(Transport(socket)) }
+    guard let session = try? TLSSession(tls.context) else { return }
+    var id: ObjectIdentifier?
+    let handshake = TLSHandshake(
+      socket, session, on: loop, buffers: buffers, timeout: configuration.tlsHandshakeTimeout
+    ) { [weak self] result in
+      guard let self else { return }
+      if let id { self.handshakes[id] = nil }
+      switch result {
+      case .success(let transport): begin(transport)
+      case .failure(is CancellationError): break
+      case .failure(let error):
+        handshakesFailed &+= 1
+        hooks.handshakeFailed?(error)
+      }
+    }
+    id = ObjectIdentifier(handshake)
+    handshakes[ObjectIdentifier(handshake)] = handshake
+  }
+
+  private func begin(_ transport: Transport) {
     guard
       let session = try? Session(
         .server, configuration: configuration.http2, on: loop,
@@ -36,7 +60,7 @@ final class ServerLoop: @unchecked Sendable {
     else { return }
     var id: ObjectIdentifier?
     // Connections may outlive the server's owner, and keep the share alive: what they hold is released when they close.
-    let connection = HTTP2Connection(socket, session: session, buffers: buffers) { _ in
+    let connection = HTTP2Connection(transport, session: session, buffers: buffers) { _ in
       id.map { self.closed($0) }
     }
     id = ObjectIdentifier(connection)
@@ -56,6 +80,7 @@ final class ServerLoop: @unchecked Sendable {
   /// Takes no more connections and calls, waits for those that are going on, and closes what is left after `grace`.
   func shutDown(grace: Duration) async {
     listener = nil
+    for handshake in handshakes.values { handshake.cancel() }
     guard !connections.isEmpty else { return }
     let drained = Promise<Void>(on: loop)
     self.drained = drained

@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLoop
 import Segmentation
+import TLS
 
 #if canImport(Glibc)
   import Glibc
@@ -25,6 +26,7 @@ struct CommandFailure: Error, CustomStringConvertible {
     switch error {
     case let error as CommandFailure: self = error
     case let error as SettingsError: self.init(error.description, exitCode: SettingsError.exitCode)
+    case let error as TLSError: self.init(error.description, exitCode: SettingsError.exitCode)
     case let error as PrivatePostgresError: self.init(error.description, exitCode: Self.unavailable)
     case let error as SocketError: self.init(error.description, exitCode: Self.unavailable)
     case SegmentationError.notMigrated:

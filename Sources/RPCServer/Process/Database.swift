@@ -3,6 +3,7 @@ import GRPC
 import Logging
 import Postgres
 import Segmentation
+import TLS
 
 /// The PostgreSQL that a command works on: the one that was named, or the private one.
 struct Database {
@@ -52,8 +53,10 @@ extension SegmentationSettings {
 }
 
 extension ServerConfiguration {
-  init(_ settings: Settings) {
+  init(_ settings: Settings, tls: TLSServerIdentity?) {
     self.init()
+    self.tls = tls
+    tlsHandshakeTimeout = settings.tls.handshakeTimeout
     maxMessageSize = settings.maxMessageSize
     compressesAnswers = settings.connections.compression == .on
     http2.maxHeaderListSize = settings.maxMetadataSize

@@ -3,6 +3,7 @@ import GRPC
 import Logging
 import Postgres
 import Segmentation
+import TLS
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials
@@ -19,11 +20,18 @@ struct ServerProcess {
   let settings: Settings
   let logger: Logger
   private let level: LogLevel
+  /// Nil without TLS.
+  private let certificate: CertificateWatch?
 
-  init(_ settings: Settings) {
+  /// - Throws: `TLSError` for TLS files that cannot be used.
+  init(_ settings: Settings) throws {
     self.settings = settings
     level = LogLevel(settings.logLevel)
-    logger = LogOutput.logger("segmentd", settings: settings, level: level)
+    let logger = LogOutput.logger("segmentd", settings: settings, level: level)
+    self.logger = logger
+    certificate = try settings.tls.files.map {
+      CertificateWatch(identity: try TLSServerIdentity($0), logger: logger)
+    }
   }
 
   /// Returns when a signal has ended it.
@@ -98,18 +106,22 @@ struct ServerProcess {
     let routers = Dictionary(uniqueKeysWithValues: zip(loops.map { ObjectIdentifier($0) }, services.map(\.router)))
     let calls = CallLog(logger, level: level, threshold: settings.slowCallThreshold)
     let server = try await GRPCServer(
-      at: settings.listen, on: loops, configuration: ServerConfiguration(settings),
+      at: settings.listen, on: loops, configuration: ServerConfiguration(settings, tls: certificate?.identity),
       hooks: ServerHooks(
         status: { mapping.status(of: $0, in: $1) }, completed: { StatusMapping.completed($0, in: $1) },
-        callEnded: { calls.ended($0, $1) })
+        callEnded: { calls.ended($0, $1) },
+        handshakeFailed: { [logger] in logger.debug("a TLS handshake failed: \($0)") })
     ) { routers[ObjectIdentifier($0)] ?? Router() }
     let readiness = Readiness()
-    let metrics = MetricsGatherer(
-      server.collectors + zip(loops, services).map { loop, services in (loop, { services.collect(into: &$0) }) })
+    var collectors =
+      server.collectors + zip(loops, services).map { loop, services in (loop, { services.collect(into: &$0) }) }
+    if let certificate { collectors.append((loops[0], { certificate.collect(into: &$0) })) }
+    let metrics = MetricsGatherer(collectors)
     let admin = try await loops[0].perform { [settings, level, logger] in
       try AdminServer(
         at: settings.adminListen, on: loops[0], readiness: readiness, metrics: metrics, level: level, logger: logger)
     }
+    certificate?.tell()
     announce(server, admin)
     let chores = startChores(services[0], readiness, on: loops[0])
     await stop.wait()
@@ -127,6 +139,7 @@ struct ServerProcess {
     _ services: LoopServices, _ readiness: Readiness, on loop: EventLoop
   ) -> [Task<Void, Never>] {
     let interval = settings.sweepInterval
+    let watch = certificate.map { certificate in loop.spawn { await certificate.run(on: loop) } }
     return [
       loop.spawn { await services.sweeper.run(every: interval) },
       loop.spawn { await readiness.watch(services.installation) },
@@ -135,7 +148,7 @@ struct ServerProcess {
           do { try await services.installation.maintain() } catch { logger.error("upkeep failed: \(error)") }
         }
       },
-    ]
+    ] + (watch.map { [$0] } ?? [])
   }
 
   private func close(_ services: [LoopServices], on loops: [EventLoop]) async {
@@ -146,7 +159,8 @@ struct ServerProcess {
 
   private func announce(_ server: GRPCServer, _ admin: AdminServer) {
     let address = server.address
-    let option = "\(address)" == "127.0.0.1:7700" ? "" : " --address \(address)"
+    let tls = certificate == nil ? "" : " --tls"
+    let option = ("\(address)" == "127.0.0.1:7700" ? "" : " --address \(address)") + tls
     let adminURL = admin.address.map { "http://\($0)" } ?? ""
     Output.line("segmentd listening on \(address), metrics on \(adminURL)/metrics, readiness on \(adminURL)/readyz")
     Output.line(

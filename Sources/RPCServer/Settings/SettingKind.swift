@@ -70,6 +70,11 @@ package enum Switch: String, CaseIterable, Sendable {
 }
 
 extension SettingKind where Value == String? {
+  /// Nil when empty.
+  static var optionalFile: Self {
+    Self(accepts: "the path of a file, or nothing") { $0.isEmpty ? .some(nil) : .some($0) }
+  }
+
   /// The address of a PostgreSQL database as libpq reads it; nil when empty.
   static var database: Self {
     Self(accepts: "postgresql://USER@HOST:PORT/NAME or 'host=HOST dbname=NAME', or nothing for a private one") { text in

@@ -8,6 +8,8 @@ package struct Settings: Sendable {
   package let health: Switch
   package let reflection: Switch
 
+  package let tls: TLSSettings
+
   /// Nil: start the private PostgreSQL.
   package let database: String?
   package let dataDirectory: String
@@ -47,6 +49,7 @@ package struct Settings: Sendable {
     adminListen = try sources.value(of: SettingsTable.adminListen)
     health = try sources.value(of: SettingsTable.health)
     reflection = try sources.value(of: SettingsTable.reflection)
+    tls = try TLSSettings(from: sources)
     database = try sources.value(of: SettingsTable.database)
     dataDirectory = try sources.value(of: SettingsTable.dataDirectory)
     databaseConnections = try sources.value(of: SettingsTable.databaseConnections)

@@ -37,6 +37,7 @@ package struct ServeFlags: ParsableArguments {
   @Option(SettingsTable.maxMetadataSize.entry) package var maxMetadataSize: String?
   @Option(SettingsTable.maxConcurrentStreams.entry) package var maxConcurrentStreams: String?
   @OptionGroup package var connectionFlags: ConnectionFlags
+  @OptionGroup package var tlsFlags: TLSFlags
   @Option(SettingsTable.updateLimit.entry) package var updateLimit: String?
   @Option(SettingsTable.batchLimit.entry) package var batchLimit: String?
   @Option(SettingsTable.importBatch.entry) package var importBatch: String?
@@ -50,7 +51,9 @@ package struct ServeFlags: ParsableArguments {
 
   /// What was given, by the settings' names.
   package var given: [String: String] {
-    databaseFlags.given.merging(connectionFlags.given, uniquingKeysWith: { mine, _ in mine }).merging(
+    [connectionFlags.given, tlsFlags.given].reduce(into: databaseFlags.given) { all, some in
+      all.merge(some, uniquingKeysWith: { mine, _ in mine })
+    }.merging(
       collect([
         (SettingsTable.listen.entry, listen), (SettingsTable.adminListen.entry, adminListen),
         (SettingsTable.health.entry, health), (SettingsTable.reflection.entry, reflection),

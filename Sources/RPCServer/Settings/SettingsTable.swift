@@ -74,8 +74,7 @@ package enum SettingsTable {
     "How long running calls may go on after a signal to stop")
 
   package static let all: [SettingEntry] =
-    [
-      listen.entry, adminListen.entry, health.entry, reflection.entry,
+    [listen.entry, adminListen.entry, health.entry, reflection.entry] + tlsEntries + [
       database.entry, dataDirectory.entry, databaseConnections.entry, databaseWaitLimit.entry,
       databaseWaitTimeout.entry,
       databaseConnectTimeout.entry, statementTimeout.entry,

@@ -61,6 +61,8 @@ let package = Package(
       resources: [
         .embedInCode("Migrations/0001_segmentd.up.sql"),
         .embedInCode("Migrations/0001_segmentd.down.sql"),
+        .embedInCode("Migrations/0002_rollouts.up.sql"),
+        .embedInCode("Migrations/0002_rollouts.down.sql"),
       ],
       swiftSettings: strict),
     module("Contract", ["GRPC", "Proto", "Digest"]),

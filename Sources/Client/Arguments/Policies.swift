@@ -26,6 +26,20 @@ enum IfMissing: String, ExpressibleByArgument, CaseIterable, Sendable {
   }
 }
 
+/// What outreach does with users that are in the segment already by other means.
+enum OutreachPresent: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case keep, adopt
+
+  var policy: OutreachPresentPolicy { self == .keep ? .keep : .adopt }
+}
+
+/// What a lower outreach does with those that it no longer covers.
+enum OutreachUncovered: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case release, keep
+
+  var policy: OutreachReleasePolicy { self == .release ? .release : .keep }
+}
+
 /// A value of a protobuf enum by its name in lower case with dashes, `segment-deleted` say.
 protocol NamedArgument: ExpressibleByArgument {
   associatedtype Value: ProtoEnum

@@ -3,8 +3,10 @@ import Proto
 
 struct SegmentCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "segment", abstract: "Create, look at and delete segments.",
-    subcommands: [Create.self, Get.self, List.self, Members.self, Delete.self])
+    commandName: "segment", abstract: "Create, look at, change and delete segments.",
+    subcommands: [
+      Create.self, Get.self, List.self, Members.self, Update.self, ShowRollout.self, Delete.self,
+    ])
 
   struct Create: ClientCommand {
     static let configuration = CommandConfiguration(abstract: "Create a segment.")

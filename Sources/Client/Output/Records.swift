@@ -38,21 +38,47 @@ struct SegmentRecord: Record {
 }
 
 /// How far a segment's change of outreach has come.
-struct RolloutRecord: Encodable, Sendable {
+struct RolloutRecord: Record {
+  static let columns: [Column] = [
+    .number("id"), "segment_slug", "state", .number("from"), .number("to"), .number("users_done"),
+    .number("users_total"), .number("assigned"), .number("released"), "create_time", "end_time",
+  ]
+
   let id: Int64
+  let segmentId: Int64
+  let segmentSlug: String
   let state: String
   let fromPpm: Int32
   let toPpm: Int32
   let usersTotal: Int64
   let usersDone: Int64
+  let assigned: Int64
+  let released: Int64
+  let createTime: String?
+  let updateTime: String?
+  let endTime: String?
 
   init(_ rollout: Rollout) {
     id = rollout.id
+    segmentId = rollout.segmentID
+    segmentSlug = rollout.segmentSlug
     state = rollout.state.name
     fromPpm = rollout.fromPpm
     toPpm = rollout.toPpm
     usersTotal = rollout.usersTotal
     usersDone = rollout.usersDone
+    assigned = rollout.assigned
+    released = rollout.released
+    createTime = rollout.createTime.map(StampFormatter.string)
+    updateTime = rollout.updateTime.map(StampFormatter.string)
+    endTime = rollout.endTime.map(StampFormatter.string)
+  }
+
+  var cells: [String] {
+    [
+      "\(id)", segmentSlug, state, "\(Double(fromPpm) / 1_000_000)", "\(Double(toPpm) / 1_000_000)", "\(usersDone)",
+      "\(usersTotal)", "\(assigned)", "\(released)", createTime ?? "", endTime ?? "",
+    ]
   }
 }
 

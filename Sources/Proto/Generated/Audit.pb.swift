@@ -103,7 +103,7 @@ package struct AuditAction: ProtoEnum {
   /// The user went out.
   package static let deprive = Self(rawValue: 2)
 
-  /// The user stays in and the expiry changed.
+  /// The user stays in and the expiry changed, or outreach has adopted the membership.
   package static let renew = Self(rawValue: 3)
 
   /// Every value that the protos know, in their order.

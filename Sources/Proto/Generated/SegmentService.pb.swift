@@ -40,7 +40,7 @@ package enum SegmentService {
       ListSegmentMembersRequest, ListSegmentMembersResponse
     >(fullName, "ListSegmentMembers", .serverStream)
 
-    /// Streams the progress of a segment's rollout until it is finished.
+    /// Streams the progress of a segment's rollout until it is finished; nothing when the segment never had one.
     package static let watchRollout = ProtoMethod<
       WatchRolloutRequest, WatchRolloutResponse
     >(fullName, "WatchRollout", .serverStream)
@@ -725,7 +725,7 @@ package struct OutreachPresentPolicy: ProtoEnum {
   /// Their membership stays as it is: its expiry holds, and a lower outreach never releases it.
   package static let keep = Self(rawValue: 1)
 
-  /// Their membership becomes one of outreach: without expiry, and released with the others.
+  /// Their membership becomes one of outreach (a RENEW in the audit log): without expiry, and released with the others.
   package static let adopt = Self(rawValue: 2)
 
   /// Every value that the protos know, in their order.

@@ -46,7 +46,71 @@ extension Proto.Segment {
       id: segment.id.number, slug: segment.slug.text, description: segment.description.text,
       outreach: segment.outreach.fraction, outreachPpm: segment.outreach.partsPerMillion,
       createTime: ProtoTimestamp(segment.createdAt), updateTime: ProtoTimestamp(segment.updatedAt), etag: segment.etag,
-      memberCount: segment.memberCount ?? 0)
+      memberCount: segment.memberCount ?? 0, rollout: segment.rollout.map { Proto.Rollout($0) })
+  }
+}
+
+extension Proto.Rollout {
+  init(_ rollout: Segmentation.Rollout) {
+    self.init(
+      id: rollout.id, segmentID: rollout.segment.number, segmentSlug: rollout.slug.text,
+      fromPpm: rollout.from.partsPerMillion, toPpm: rollout.to.partsPerMillion, state: RolloutState(rollout.state),
+      usersTotal: rollout.usersTotal, usersDone: rollout.usersDone, assigned: rollout.assigned,
+      released: rollout.released, createTime: ProtoTimestamp(rollout.createdAt),
+      updateTime: ProtoTimestamp(rollout.updatedAt), endTime: rollout.endedAt.map { ProtoTimestamp($0) })
+  }
+}
+
+extension RolloutState {
+  init(_ state: Segmentation.Rollout.State) {
+    self =
+      switch state {
+      case .pending: .pending
+      case .running: .running
+      case .done: .done
+      case .superseded: .superseded
+      }
+  }
+}
+
+extension SegmentUpdate {
+  /// - Throws: `SegmentationError.invalid` for a mask that is empty or names something else, and for wrong values of what it
+  ///   names.
+  init(_ request: UpdateSegmentRequest) throws(SegmentationError) {
+    self.init(
+      presentPolicy: try Segmentation.OutreachPresentPolicy(request.presentPolicy),
+      releasePolicy: try Segmentation.OutreachReleasePolicy(request.releasePolicy))
+    let paths = request.updateMask?.paths ?? []
+    guard !paths.isEmpty else {
+      throw .invalid(field: "update_mask", reason: "must name `description`, `outreach` or both")
+    }
+    for path in paths {
+      switch path {
+      case "description": description = try SegmentDescription(request.description)
+      case "outreach": outreach = try Outreach(request.outreach)
+      default: throw .invalid(field: "update_mask", reason: "names something else than `description` and `outreach`")
+      }
+    }
+  }
+}
+
+extension Segmentation.OutreachPresentPolicy {
+  init(_ policy: Proto.OutreachPresentPolicy) throws(SegmentationError) {
+    switch policy {
+    case .unspecified, .keep: self = .keep
+    case .adopt: self = .adopt
+    default: throw .invalid(field: "present_policy", reason: "is unknown")
+    }
+  }
+}
+
+extension Segmentation.OutreachReleasePolicy {
+  init(_ policy: Proto.OutreachReleasePolicy) throws(SegmentationError) {
+    switch policy {
+    case .unspecified, .release: self = .release
+    case .keep: self = .keep
+    default: throw .invalid(field: "release_policy", reason: "is unknown")
+    }
   }
 }
 

@@ -6,15 +6,19 @@ import Segmentation
 /// `segmentation.v1.SegmentService` on one loop.
 struct SegmentHandlers: Sendable {
   let segments: SegmentStore
+  /// Whether the server is about to stop, and streams without end are to be ended.
+  let isStopping: @Sendable () -> Bool
 
   func register(on router: Router) {
     router.unary(SegmentService.Methods.createSegment.descriptor) { try await createSegment($0, $1) }
     router.unary(SegmentService.Methods.getSegment.descriptor) { try await getSegment($0, $1) }
     router.unary(SegmentService.Methods.listSegments.descriptor) { try await listSegments($0, $1) }
+    router.unary(SegmentService.Methods.updateSegment.descriptor) { try await updateSegment($0, $1) }
     router.unary(SegmentService.Methods.deleteSegment.descriptor) { try await deleteSegment($0, $1) }
     router.serverStreaming(SegmentService.Methods.listSegmentMembers.descriptor) {
       try await listSegmentMembers($0, $1, $2)
     }
+    router.serverStreaming(SegmentService.Methods.watchRollout.descriptor) { try await watchRollout($0, $1, $2) }
   }
 
   private func createSegment(
@@ -23,26 +27,29 @@ struct SegmentHandlers: Sendable {
     let created = try await segments.create(
       Slug(request.slug), description: SegmentDescription(request.description), outreach: Outreach(request.outreach),
       validateOnly: request.validateOnly, by: call.caller(requestID: request.requestID))
-    var response = CreateSegmentResponse(segment: Segment(created.segment))
-    if created.segment.outreach > .none, !request.validateOnly {
-      response.rollout = Rollout(
-        segmentID: created.segment.id.number, segmentSlug: created.segment.slug.text,
-        toPpm: created.segment.outreach.partsPerMillion, state: .done, assigned: created.enrolled)
-    }
-    return response
+    return CreateSegmentResponse(segment: Segment(created.segment), rollout: created.rollout.map { Proto.Rollout($0) })
   }
 
   private func getSegment(_ request: GetSegmentRequest, _ call: ServerCall) async throws -> GetSegmentResponse {
     let segment = try await segments.get(
-      SegmentReference(request.segment), counting: request.view.isFull(), by: call.caller)
+      SegmentReference(request.segment), full: request.view.isFull(), by: call.caller)
     return GetSegmentResponse(segment: Segment(segment))
   }
 
   private func listSegments(_ request: ListSegmentsRequest, _ call: ServerCall) async throws -> ListSegmentsResponse {
     let page = try await segments.list(
       prefix: request.slugPrefix, pageSize: PageSize(request.pageSize), pageToken: request.pageToken,
-      counting: request.view.isFull(), by: call.caller)
+      full: request.view.isFull(), by: call.caller)
     return ListSegmentsResponse(segments: page.segments.map { Segment($0) }, nextPageToken: page.next)
+  }
+
+  private func updateSegment(
+    _ request: UpdateSegmentRequest, _ call: ServerCall
+  ) async throws -> UpdateSegmentResponse {
+    let changed = try await segments.update(
+      SegmentReference(request.segment), SegmentUpdate(request), etag: request.etag.isEmpty ? nil : request.etag,
+      validateOnly: request.validateOnly, by: call.caller(requestID: request.requestID))
+    return UpdateSegmentResponse(segment: Segment(changed.segment), rollout: changed.rollout.map { Proto.Rollout($0) })
   }
 
   private func listSegmentMembers(

@@ -23,36 +23,49 @@ final class LoopServices: @unchecked Sendable {
   let pool: PostgresPool
   let installation: Installation
   let sweeper: Sweeper
+  /// Works only when it is run: one loop of a process does.
+  let rollouts: RolloutWorker
   let router = Router()
   private let health: HealthHandlers
   private let feed: AuditFeed
   /// Of the feed and its notifications: what is queued for the other pool does not hold them back.
   private let feedPool: PostgresPool
+  /// Of the background work, one connection: calls are not to wait for it.
+  private let rolloutPool: PostgresPool
   private let statistics = SegmentationStatistics()
   private let monitor: LoopMonitor
 
-  /// - Parameter offersHealth, offersReflection: Whether these services of gRPC's are answered.
+  /// - Parameters:
+  ///   - bell: The process's, which its loops share.
+  ///   - offersHealth, offersReflection: Whether these services of gRPC's are answered.
   init(
     on loop: EventLoop, database: PostgresConfiguration, settings: SegmentationSettings,
-    pollInterval: Duration = .seconds(1), offersHealth: Bool = true, offersReflection: Bool = true, logger: Logger
+    pollInterval: Duration = .seconds(1), bell: RolloutBell = RolloutBell(), offersHealth: Bool = true,
+    offersReflection: Bool = true, logger: Logger
   ) {
     monitor = LoopMonitor(on: loop)
     pool = PostgresPool(on: loop, configuration: database, logger: logger)
     var few = database
     few.maximumConnections = Self.feedConnections
     feedPool = PostgresPool(on: loop, configuration: few, logger: logger)
+    few.maximumConnections = 1
+    rolloutPool = PostgresPool(on: loop, configuration: few, logger: logger)
+    few.maximumConnections = Self.feedConnections
     let notifier = AuditNotifier(on: loop, pool: feedPool)
     feed = AuditFeed(
       on: loop, pool: feedPool, configuration: few, pollInterval: pollInterval, settings: settings, logger: logger)
     installation = Installation(pool: pool, settings: settings, notifier: notifier, statistics: statistics)
     sweeper = Sweeper(
       pool: pool, settings: settings, logger: logger, notifier: notifier, statistics: statistics)
+    let background = Installation(pool: rolloutPool, settings: settings, notifier: notifier, statistics: statistics)
+    rollouts = RolloutWorker(
+      on: loop, pool: rolloutPool, installation: background, settings: settings, bell: bell, logger: logger)
     health = HealthHandlers(on: loop, services: Self.services)
     if offersHealth { health.register(on: router) }
     let memberships = MembershipStore(
       on: loop, pool: pool, installation: installation, directory: SegmentDirectory(pool: pool), settings: settings)
-    SegmentHandlers(segments: SegmentStore(pool: pool, installation: installation, settings: settings))
-      .register(on: router)
+    let segments = SegmentStore(pool: pool, installation: installation, settings: settings, bell: bell)
+    SegmentHandlers(segments: segments) { [feed] in feed.isStopped }.register(on: router)
     UserHandlers(users: UserStore(pool: pool, installation: installation, settings: settings)).register(on: router)
     MembershipHandlers(memberships: memberships).register(on: router)
     let audit = AuditStore(pool: pool, installation: installation, settings: settings)
@@ -80,6 +93,7 @@ final class LoopServices: @unchecked Sendable {
     feed.stop()
     monitor.stop()
     await feedPool.close()
+    await rolloutPool.close()
     await pool.close()
   }
 }

@@ -76,12 +76,13 @@ struct ServerProcess {
   private func makeServices(_ database: Database, on loops: [EventLoop]) async throws -> [LoopServices] {
     let configuration = PostgresConfiguration(settings, connectionString: database.connectionString)
     let limits = SegmentationSettings(settings)
+    let bell = RolloutBell()
     var services: [LoopServices] = []
     for loop in loops {
       services.append(
         try await loop.perform { [logger, settings] in
           LoopServices(
-            on: loop, database: configuration, settings: limits, pollInterval: settings.auditPollInterval,
+            on: loop, database: configuration, settings: limits, pollInterval: settings.auditPollInterval, bell: bell,
             offersHealth: settings.health == .on, offersReflection: settings.reflection == .on, logger: logger)
         })
     }
@@ -134,7 +135,7 @@ struct ServerProcess {
     try await loops[0].perform { admin.stop() }
   }
 
-  /// Sweeping, upkeep, and the look at the database that readiness goes by.
+  /// Sweeping, rollouts, upkeep, and the look at the database that readiness goes by.
   private func startChores(
     _ services: LoopServices, _ readiness: Readiness, on loop: EventLoop
   ) -> [Task<Void, Never>] {
@@ -142,6 +143,7 @@ struct ServerProcess {
     let watch = certificate.map { certificate in loop.spawn { await certificate.run(on: loop) } }
     return [
       loop.spawn { await services.sweeper.run(every: interval) },
+      loop.spawn { await services.rollouts.run() },
       loop.spawn { await readiness.watch(services.installation) },
       loop.spawn { [logger] in
         while (try? await loop.sleep(for: Self.maintenanceInterval)) != nil {

@@ -22,7 +22,9 @@ package struct Migration: Sendable {
   static func all() throws(SegmentationError) -> [Migration] {
     [
       try Migration(
-        1, "segmentd", up: PackageResources._001_segmentd_up_sql, down: PackageResources._001_segmentd_down_sql)
+        1, "segmentd", up: PackageResources._001_segmentd_up_sql, down: PackageResources._001_segmentd_down_sql),
+      try Migration(
+        2, "rollouts", up: PackageResources._002_rollouts_up_sql, down: PackageResources._002_rollouts_down_sql),
     ]
   }
 }

@@ -11,13 +11,15 @@ package struct Segment: Hashable, Sendable {
   package var updatedAt: Timestamp
   /// Users in it at the instant of the answer; nil when that was not asked for.
   package var memberCount: Int64?
+  /// The change of outreach that is not finished; nil when there is none, or it was not asked for.
+  package var rollout: Rollout?
 
   /// Changes whenever the segment does.
   package var etag: String { String(UInt64(bitPattern: updatedAt.microseconds), radix: 36) }
 
   init(
     id: SegmentID, slug: Slug, description: SegmentDescription, outreach: Outreach, createdAt: Timestamp,
-    updatedAt: Timestamp, memberCount: Int64? = nil
+    updatedAt: Timestamp, memberCount: Int64? = nil, rollout: Rollout? = nil
   ) {
     self.id = id
     self.slug = slug
@@ -26,5 +28,6 @@ package struct Segment: Hashable, Sendable {
     self.createdAt = createdAt
     self.updatedAt = updatedAt
     self.memberCount = memberCount
+    self.rollout = rollout
   }
 }

@@ -48,7 +48,8 @@ extension ImportSession {
   private func createSegments(for candidates: [Candidate]) async throws(SegmentationError) {
     let slugs = Array(Set(candidates.compactMap(\.slug))).sorted()
     guard !slugs.isEmpty else { return }
-    let created = try await translating {
+    let retry = Retry(pool: pool, settings: settings, deadline: caller.deadline)
+    let created = try await retry.run {
       let found = try await living(slugs)
       let missing = slugs.filter { found[$0] == nil }
       if missing.isEmpty { return 0 }

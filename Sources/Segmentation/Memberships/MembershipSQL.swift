@@ -134,6 +134,7 @@ enum MembershipSQL {
     """
     SELECT user_id, segment_id FROM segmentd.memberships
     WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > statement_timestamp())
+      AND segment_id <> ALL (\(DeletionSQL.gone))
     """)
 
   /// $1 users.
@@ -142,6 +143,7 @@ enum MembershipSQL {
     """
     SELECT user_id, segment_id FROM segmentd.memberships
     WHERE user_id = ANY ($1) AND (expires_at IS NULL OR expires_at > statement_timestamp())
+      AND segment_id <> ALL (\(DeletionSQL.gone))
     """)
 
   /// As `segmentsOfMany`, with all that a membership holds.
@@ -150,6 +152,7 @@ enum MembershipSQL {
     """
     SELECT user_id, segment_id, assigned_at, expires_at, cause FROM segmentd.memberships
     WHERE user_id = ANY ($1) AND (expires_at IS NULL OR expires_at > statement_timestamp())
+      AND segment_id <> ALL (\(DeletionSQL.gone))
     """)
 
   /// $1 the user, $2 the segment. A row without a user when the segment lives, a row with the user when it is in.

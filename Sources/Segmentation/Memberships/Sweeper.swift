@@ -13,14 +13,14 @@ package final class Sweeper: @unchecked Sendable {
   private let statistics: SegmentationStatistics
 
   /// $1 how many at most. A membership that was renewed or removed since the look is left alone: its row is compared
-  /// again when it is taken. Columns: how many were due, how many were ended, for how many seconds the oldest was due, and
-  /// the time in seconds since 1970.
+  /// again when it is taken; one of a deleted segment ends with that. Columns: how many were due, how many were
+  /// ended, for how many seconds the oldest was due, and the time in seconds since 1970.
   private static let sweep = Statement(
     "sweep",
     """
     WITH due AS MATERIALIZED (
       SELECT user_id, segment_id, expires_at FROM segmentd.memberships
-      WHERE expires_at <= statement_timestamp()
+      WHERE expires_at <= statement_timestamp() AND segment_id <> ALL (\(DeletionSQL.gone))
         AND (SELECT pg_try_advisory_xact_lock(hashtextextended('segmentd.sweep', 0)))
       ORDER BY expires_at
       LIMIT $1

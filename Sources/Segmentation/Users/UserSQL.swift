@@ -5,10 +5,12 @@ enum UserSQL {
   /// $1 user ids, each once; $2 segments to leave alone; $3 actor, $4 request id.
   ///
   /// The users that are not known become known, and members of the living segments whose outreach covers them. The
-  /// segments are locked as for any assignment, so that none is deleted meanwhile. Who creates a segment with an
-  /// outreach shuts the table of users first: this statement then waits before it looks, and sees the segment.
+  /// segments are locked as for any assignment, so that none is deleted meanwhile. The gate is locked before the statement
+  /// looks: whoever changes an outreach shuts it, and then this sees the change.
   private static let creation = """
-    WITH created AS (
+    WITH gate AS (
+      DELETE FROM segmentd.outreach_gate WHERE false
+    ), created AS (
       INSERT INTO segmentd.users (user_id)
       SELECT u.user_id FROM unnest($1::bigint[]) AS u(user_id) ORDER BY u.user_id
       ON CONFLICT DO NOTHING
@@ -138,4 +140,7 @@ extension UserID {
   /// Which of the 256 advisory locks is the user's. Few, so that an import of any size holds few; the database keeps them in a
   /// table of fixed size.
   var lock: Int32 { Int32(truncatingIfNeeded: number & 255) }
+
+  /// All of them.
+  static let locks = (0..<256).map { Int32($0) }
 }

@@ -69,7 +69,7 @@ import Testing
       let old = try await stores.segment("A")
       try await stores.update(1, assign: [assignment("A")], createUser: true)
       #expect(try await Self.standing(stores, 1, "A").isMember)
-      _ = try await stores.segments.delete(.slug(Slug("A")), by: stores.caller)
+      try await stores.delete("A")
       await #expect(throws: SegmentationError.segmentNotFound(.slug(try Slug("A")))) {
         try await Self.standing(stores, 1, "A")
       }

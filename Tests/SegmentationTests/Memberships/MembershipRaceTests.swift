@@ -58,7 +58,7 @@ import Testing
             }
           }
           group.addTask(executorPreference: testLoop) {
-            _ = try await stores.segments.delete(.slug(Slug("A")), by: stores.caller)
+            try await stores.delete("A")
           }
           try await group.waitForAll()
         }
@@ -107,7 +107,7 @@ import Testing
       _ = try await session.finish()
     case 8: try await stores.sweeper.sweep()
     default:
-      _ = try await stores.segments.delete(.slug(Slug(slug)), allowMissing: true, by: stores.caller)
+      try await stores.delete(slug, allowMissing: true)
       do { try await stores.segment(slug, outreach: 0.5) } catch SegmentationError.segmentAlreadyExists {}
     }
   }

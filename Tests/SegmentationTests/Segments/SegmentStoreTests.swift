@@ -43,7 +43,7 @@ import Testing
         token = page.next
         if slugs.count == 10 {
           try await stores.segment("S000")
-          _ = try await stores.segments.delete(.slug(Slug("S105")), by: stores.caller)
+          try await stores.delete("S105")
         }
       } while !token.isEmpty
       #expect(slugs == (0..<25).map { "S\(100 + $0)" })
@@ -66,14 +66,17 @@ import Testing
       for number in 1...200 { try await stores.user(Int64(number)) }
       let creation = try await stores.segments.create(
         Slug("HALF"), description: SegmentDescription(""), outreach: Outreach(0.5), by: stores.caller)
-      for number in 201...300 { try await stores.user(Int64(number)) }
+      for number in 201...250 { try await stores.user(Int64(number)) }
+      try await stores.rollouts.drain()
+      for number in 251...300 { try await stores.user(Int64(number)) }
       let covered = try (1...300).filter {
         try Outreach(0.5).covers(Bucket(of: UserID($0), in: creation.segment.id))
       }
-      #expect(creation.enrolled == covered.filter { $0 <= 200 }.count)
       let members = try await stores.sql("SELECT user_id FROM segmentd.memberships ORDER BY 1")
       #expect(try (0..<members.rowCount).map { try members.int64($0, 0) } == covered)
-      let full = try await stores.segments.get(.id(creation.segment.id), counting: true, by: stores.caller)
+      let rollout = try #require(try await stores.segments.rollout(of: creation.segment.id, deadline: nil))
+      #expect(rollout.state == .done && rollout.assigned == covered.filter { $0 <= 200 }.count)
+      let full = try await stores.segments.get(.id(creation.segment.id), full: true, by: stores.caller)
       #expect(full.memberCount == Int64(covered.count))
       #expect(try await stores.log().allSatisfy { $0.cause == .outreach && $0.action == .assign })
     }
@@ -86,7 +89,7 @@ import Testing
         try await stores.update(Int64(number), assign: [assignment("A", anHour)], createUser: true)
       }
       try await stores.lapse(2, "A")
-      _ = try await stores.segments.delete(.slug(Slug("A")), by: stores.caller)
+      try await stores.delete("A")
       let ends = try await stores.log().filter { $0.action == .deprive }
       #expect(Set(ends.map { "\($0.user) \($0.cause)" }) == ["1 segmentDeleted", "2 expiry", "3 segmentDeleted"])
       let expired = try #require(ends.first { $0.cause == .expiry })

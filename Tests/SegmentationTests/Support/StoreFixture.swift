@@ -27,6 +27,7 @@ struct Stores: Sendable {
   let memberships: MembershipStore
   let audit: AuditStore
   let sweeper: Sweeper
+  let rollouts: RolloutWorker
   let caller = Caller(actor: "tester")
 
   init(_ pool: PostgresPool, settings: SegmentationSettings) {
@@ -40,6 +41,7 @@ struct Stores: Sendable {
       settings: settings)
     audit = AuditStore(pool: pool, installation: installation, settings: settings)
     sweeper = Sweeper(pool: pool, settings: settings)
+    rollouts = RolloutWorker(on: testLoop, pool: pool, installation: installation, settings: settings)
   }
 }
 
@@ -96,11 +98,33 @@ extension Stores {
     try await pool.query(Statement("test: \(text)", text), parameters)
   }
 
+  /// Creates a segment; whom its outreach covers is in then.
   @discardableResult
   func segment(_ slug: String, outreach: Double = 0) async throws -> Segment {
-    try await segments.create(
-      Slug(slug), description: SegmentDescription(""), outreach: Outreach(outreach), by: caller
-    ).segment
+    let created = try await segments.create(
+      Slug(slug), description: SegmentDescription(""), outreach: Outreach(outreach), by: caller)
+    if created.rollout != nil { try await rollouts.drain() }
+    return created.segment
+  }
+
+  /// Deletes a segment; its members are deprived then.
+  @discardableResult
+  func delete(_ slug: String, allowMissing: Bool = false) async throws -> Segment? {
+    let deleted = try await segments.delete(.slug(Slug(slug)), allowMissing: allowMissing, by: caller)
+    try await rollouts.drain()
+    return deleted
+  }
+
+  /// Changes a segment's outreach, and goes through the users.
+  @discardableResult
+  func reach(
+    _ slug: String, _ outreach: Double, present: OutreachPresentPolicy = .keep,
+    release: OutreachReleasePolicy = .release
+  ) async throws -> Rollout? {
+    let update = SegmentUpdate(outreach: try Outreach(outreach), presentPolicy: present, releasePolicy: release)
+    let changed = try await segments.update(.slug(Slug(slug)), update, by: caller)
+    try await rollouts.drain()
+    return try await segments.rollout(of: changed.segment.id, deadline: nil)
   }
 
   func user(_ number: Int64) async throws {

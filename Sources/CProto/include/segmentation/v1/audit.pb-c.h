@@ -38,7 +38,7 @@ typedef enum _Segmentation__V1__AuditAction {
    */
   SEGMENTATION__V1__AUDIT_ACTION__AUDIT_ACTION_DEPRIVE = 2,
   /*
-   * The user stays in and the expiry changed.
+   * The user stays in and the expiry changed, or outreach has adopted the membership.
    */
   SEGMENTATION__V1__AUDIT_ACTION__AUDIT_ACTION_RENEW = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(SEGMENTATION__V1__AUDIT_ACTION)

@@ -50,7 +50,7 @@ typedef enum _Segmentation__V1__OutreachPresentPolicy {
    */
   SEGMENTATION__V1__OUTREACH_PRESENT_POLICY__OUTREACH_PRESENT_POLICY_KEEP = 1,
   /*
-   * Their membership becomes one of outreach: without expiry, and released with the others.
+   * Their membership becomes one of outreach (a RENEW in the audit log): without expiry, and released with the others.
    */
   SEGMENTATION__V1__OUTREACH_PRESENT_POLICY__OUTREACH_PRESENT_POLICY_ADOPT = 2
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(SEGMENTATION__V1__OUTREACH_PRESENT_POLICY)

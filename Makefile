@@ -2,11 +2,14 @@
 
 # What `build`, `run` and `demo` build: release or debug.
 CONFIGURATION ?= release
+# How long `make fuzz` runs, and what it starts from (a random seed, which it prints).
+SECONDS ?= 600
+SEED ?=
 # More flags for `make run`, such as ARGS='--listen 127.0.0.1:7800'.
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run demo test lint format generate bench clean
+.PHONY: help setup build run demo test fuzz lint format generate bench clean
 
 help: ## List these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +34,11 @@ demo: ## Import real data into a fresh server and stream its audit log to .demo/
 test: ## Lint, build, and run every test, those over the wire also under AddressSanitizer
 	@scripts/setup test
 	@scripts/test
+
+fuzz: ## Throw broken bytes at the server under AddressSanitizer: make fuzz SECONDS=600 SEED=1
+	@scripts/setup build
+	@swift build --sanitize=address --scratch-path .build_asan --product segmentd-fuzz
+	@.build_asan/debug/segmentd-fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 lint: ## Check style, imports, generated sources and scripts
 	@scripts/setup generate

@@ -114,7 +114,8 @@ let package = Package(
 
     // Tests of the runtime floors, and the small server that foreign clients and load generators talk to.
     .executableTarget(
-      name: "EchoServer", dependencies: ["GRPC", "TLS", "EventLoop"], path: "Tests/EchoServer", swiftSettings: strict),
+      name: "EchoServer", dependencies: ["GRPC", "HTTP2", "TLS", "EventLoop"], path: "Tests/EchoServer",
+      swiftSettings: strict),
     // gRPC's interoperability tests. The messages have a module of their own, with Proto's sources (links) compiled into it
     // once more, so that the product carries none of them and shows nothing of its C structs.
     .target(
@@ -129,6 +130,10 @@ let package = Package(
       name: "InteropClient", dependencies: ["InteropMessages", "GRPC", "EventLoop", arguments],
       path: "Tests/Interop/InteropClient", swiftSettings: strict),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: strict),
+    // `make fuzz`
+    .executableTarget(
+      name: "segmentd-fuzz", dependencies: ["GRPC", "HTTP2", "EventLoop", arguments], path: "Tests/Fuzz",
+      swiftSettings: strict),
     .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: strict),
     .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "EventLoop"], swiftSettings: strict),
     .testTarget(

@@ -12,6 +12,11 @@ package struct HTTP2Configuration: Sendable {
   package var maxFrameSize: UInt32 = 16 << 10
   /// A writer of a stream waits while more than this is queued for the peer.
   package var outputHighWater: Int = 64 << 10
+  /// While more than this is queued for the peer on all streams together, writers wait from `crowdedHighWater` on.
+  package var connectionOutputHighWater: Int = 4 << 20
+  package var crowdedHighWater: Int = 4 << 10
+  /// What a server suffers from one client; nil for no limit (a client's side).
+  package var floods: FloodLimits?
 
   package init() {}
 }

@@ -49,6 +49,13 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
     if transport.hasLeftover { loop.execute { [self] in readable() } }
   }
 
+  /// Bytes that arrived, and that the socket took.
+  package private(set) var receivedBytes = 0
+  package var writtenBytes: Int { transport.writtenBytes }
+
+  /// Bytes that are gathered and that the socket has not taken.
+  package var unwrittenBytes: Int { transport.unwrittenBytes }
+
   package var isOpen: Bool { state != .closed && failure == nil }
 
   /// Takes no more streams and closes when the last one has ended.
@@ -70,7 +77,11 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
   private func readable() {
     guard isOpen else { return }
     do {
-      if try !transport.read(buffers, { try session.receive($0) }) { close() }
+      let isOpen = try transport.read(buffers) { bytes in
+        receivedBytes &+= bytes.count
+        try session.receive(bytes)
+      }
+      if !isOpen { close() }
       scheduleFlush()
     } catch {
       close(error)

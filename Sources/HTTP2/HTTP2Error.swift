@@ -13,6 +13,8 @@ package struct HTTP2Error: Error, Hashable, CustomStringConvertible {
   package static let connectionClosed = HTTP2Error(code: NGHTTP2_ERR_EOF.rawValue)
   /// The peer refuses further streams on this connection (GOAWAY), or its stream ids are used up.
   package static let noMoreStreams = HTTP2Error(code: NGHTTP2_ERR_START_STREAM_NOT_ALLOWED.rawValue)
+  /// The peer did something so often that it counts as an attack.
+  package static let flooded = HTTP2Error(code: NGHTTP2_ERR_FLOODED.rawValue)
   static let noMemory = HTTP2Error(code: NGHTTP2_ERR_NOMEM.rawValue)
 
   package var description: String { "HTTP/2: \(String(cString: nghttp2_strerror(code)))" }

@@ -100,6 +100,8 @@ package final class HTTP2Stream: @unchecked Sendable {
   /// Queues data: `append` adds to the queue in place. Without effect when the stream is closed or finished.
   package func write<Failure: Error>(_ append: (inout [UInt8]) throws(Failure) -> Void) throws(Failure) {
     guard case .open = sending else { return }
+    let before = output.count
+    defer { session.queuedOutput += output.count - before }
     try append(&output)
     resume()
   }
@@ -136,7 +138,14 @@ package final class HTTP2Stream: @unchecked Sendable {
   }
 
   /// Whether a writer should wait (`waitForRoom()`) before it queues more.
-  package var isFull: Bool { queuedBytes > session.configuration.outputHighWater }
+  package var isFull: Bool { queuedBytes > highWater }
+
+  /// Less when the connection's streams hold much together: a peer that opens no window must not make each of them hold the most.
+  private var highWater: Int {
+    let configuration = session.configuration
+    let isCrowded = session.queuedOutput > configuration.connectionOutputHighWater
+    return isCrowded ? configuration.crowdedHighWater : configuration.outputHighWater
+  }
 
   /// Suspends until the peer has taken so much that less than half of the high water mark is queued.
   /// - Throws: `HTTP2Error.connectionClosed` when the stream closes meanwhile, `CancellationError`.
@@ -159,9 +168,14 @@ package final class HTTP2Stream: @unchecked Sendable {
 
   // MARK: From the session
 
+  func headerListBecameTooLarge() {
+    session.tally.counters.headerListsRefused += 1
+  }
+
   func closed(_ code: HTTP2ErrorCode, connectionLost: Bool) {
     guard !isClosed else { return }
     sending = .closed
+    session.queuedOutput -= queuedBytes
     output = []
     outputStart = 0
     let waiters = roomWaiters
@@ -181,6 +195,7 @@ package final class HTTP2Stream: @unchecked Sendable {
         buffer.update(from: base + outputStart, count: count)
       }
       outputStart += count
+      session.sent(count)
     }
     if outputStart == output.count {
       output.removeAll(keepingCapacity: output.capacity <= 4 * session.configuration.outputHighWater)
@@ -218,7 +233,7 @@ package final class HTTP2Stream: @unchecked Sendable {
   }
 
   private func wakeWriterIfRoom() {
-    guard !roomWaiters.isEmpty, queuedBytes <= session.configuration.outputHighWater / 2 else { return }
+    guard !roomWaiters.isEmpty, queuedBytes <= highWater / 2 else { return }
     let waiters = roomWaiters
     roomWaiters = []
     for waiter in waiters { waiter.succeed(()) }

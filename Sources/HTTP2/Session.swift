@@ -25,20 +25,40 @@ package final class Session: @unchecked Sendable {
   package private(set) var lossReason: (any Error)?
   private var shutdown = Shutdown.none
 
+  /// Counts what the peer overdoes.
+  private var floodGuard: FloodGuard?
+  /// It overdid something; the connection ends with the next bytes.
+  private var flood: Flood?
+  package let tally: ConnectionTally
+  /// Bytes that are queued on all streams and that flow control has not let go.
+  package internal(set) var queuedOutput = 0
+  /// Bytes of bodies that flow control has let go.
+  package private(set) var sentOutput = 0
+  /// How many streams the peer has opened.
+  package private(set) var openedStreams = 0
+  /// The peer's first SETTINGS have arrived: it speaks HTTP/2.
+  package private(set) var isEstablished = false
+
   /// `none ──announceShutdown──► noticed ──notice sent──► pinged ──answered──► none`
   private enum Shutdown {
     case none, noticed, pinged
   }
 
+  /// The payload of that PING: what answers a keepalive's says nothing about the notice.
+  private static let shutdownPing = Array("shutdown".utf8)
+
   /// - Parameter onStream: Called with each stream that the peer opens (server only); sets its delegate.
   /// - Throws: `HTTP2Error` when memory runs out.
   package init(
-    _ role: Role, configuration: HTTP2Configuration, on loop: EventLoop, onStream: ((HTTP2Stream) -> Void)? = nil
+    _ role: Role, configuration: HTTP2Configuration, on loop: EventLoop, tally: ConnectionTally = .init(),
+    onStream: ((HTTP2Stream) -> Void)? = nil
   ) throws(HTTP2Error) {
     self.role = role
     self.configuration = configuration
     self.loop = loop
     self.onStream = onStream
+    self.tally = tally
+    floodGuard = configuration.floods.map { FloodGuard($0) }
     var session: OpaquePointer?
     let callbacks = SessionCallbacks.shared.pointer
     let options = try SessionOptions()
@@ -86,8 +106,35 @@ package final class Session: @unchecked Sendable {
   /// Feeds bytes of the peer.
   /// - Throws: `HTTP2Error` when the connection cannot go on (a flood, memory); a GOAWAY may still be waiting to be gathered.
   package func receive(_ bytes: UnsafeRawBufferPointer) throws(HTTP2Error) {
+    if let flood = floodGuard?.receive(bytes) ?? flood { throw refuse(flood) }
     let start = bytes.bindMemory(to: UInt8.self).baseAddress
-    try check(nghttp2_session_mem_recv(pointer, start, bytes.count))
+    let code = nghttp2_session_mem_recv(pointer, start, bytes.count)
+    if code == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue { throw refuse(.continuations) }
+    try check(code)
+  }
+
+  /// Ends the connection of a peer that overdoes it; what has arrived is not looked at any more.
+  private func refuse(_ flood: Flood) -> HTTP2Error {
+    tally.count(flood)
+    nghttp2_session_terminate_session(pointer, HTTP2ErrorCode.enhanceYourCalm.rawValue)
+    return .flooded
+  }
+
+  /// Lets the peer do again what it may do so often a second.
+  package func refill(seconds: Double) {
+    floodGuard?.refill(seconds: seconds)
+  }
+
+  /// Whether the bytes so far end within a frame or a header block (when floods are watched).
+  package var isWithinFrame: Bool { floodGuard?.isWithinFrame ?? false }
+
+  /// How many frames the peer has begun (when floods are watched).
+  package var receivedFrames: Int { floodGuard?.frames ?? 0 }
+
+  /// Asks the peer for a sign of life.
+  package func ping() {
+    nghttp2_submit_ping(pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
+    needsFlush()
   }
 
   /// Appends what is to be sent, until there is no more or `limit` bytes are reached.
@@ -147,12 +194,15 @@ package final class Session: @unchecked Sendable {
   func goAwaySent() {
     guard shutdown == .noticed else { return }
     shutdown = .pinged
-    nghttp2_submit_ping(pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
+    Self.shutdownPing.withUnsafeBufferPointer {
+      _ = nghttp2_submit_ping(pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), $0.baseAddress)
+    }
     needsFlush()
   }
 
-  func pingAcknowledged() {
-    guard shutdown == .pinged else { return }
+  /// - Parameter payload: Eight bytes.
+  func pingAcknowledged(_ payload: UnsafeRawBufferPointer) {
+    guard shutdown == .pinged, payload.elementsEqual(Self.shutdownPing) else { return }
     shutdown = .none
     goAway()
   }
@@ -174,6 +224,15 @@ package final class Session: @unchecked Sendable {
     }
   }
 
+  /// Calls `body` with the delegate of each live stream; it may end streams.
+  package func forEachDelegate(_ body: (any StreamDelegate) -> Void) {
+    var next = streams.first
+    while let stream = next {
+      next = stream.next
+      if let delegate = stream.delegate { body(delegate) }
+    }
+  }
+
   // MARK: Callbacks
 
   func stream(_ id: Int32) -> HTTP2Stream? {
@@ -183,6 +242,7 @@ package final class Session: @unchecked Sendable {
 
   func streamOpened(_ id: Int32) {
     guard let onStream else { return }
+    openedStreams &+= 1
     let stream = HTTP2Stream(id: id, session: self)
     streams.insert(stream)
     nghttp2_session_set_stream_user_data(pointer, id, Unmanaged.passUnretained(stream).toOpaque())
@@ -193,6 +253,25 @@ package final class Session: @unchecked Sendable {
     guard let stream = stream(id) else { return }
     streams.remove(stream)
     stream.closed(code, connectionLost: false)
+  }
+
+  func settingsReceived() {
+    isEstablished = true
+  }
+
+  func answered() {
+    floodGuard?.answered()
+  }
+
+  func sent(_ count: Int) {
+    queuedOutput -= count
+    sentOutput &+= count
+  }
+
+  /// We reset a stream. It may be the answer to what breaks the protocol, and then is the peer's doing.
+  func resetSent(_ code: HTTP2ErrorCode) {
+    guard code != .noError, let flood = floodGuard?.provokedReset() else { return }
+    self.flood = flood
   }
 
   func goAwayReceived() {

@@ -55,8 +55,9 @@ private func onHeader(
   guard let frame else { return 0 }
   HTTP2Stream.with(frame.pointee.hd.stream_id, of: pointer) { stream in
     // A list that grows past our limit is refused, but not stored: the decoder must still run to keep the HPACK state.
+    let wasTooLarge = stream.isHeaderListTooLarge
     stream.headerListSize += nameLength + valueLength + 32
-    guard !stream.isHeaderListTooLarge else { return }
+    guard !stream.isHeaderListTooLarge else { return wasTooLarge ? () : stream.headerListBecameTooLarge() }
     stream.delegate?.streamReceivedHeader(
       stream, name: UnsafeRawBufferPointer(start: name, count: nameLength),
       value: UnsafeRawBufferPointer(start: value, count: valueLength))
@@ -79,10 +80,14 @@ private func onFrameReceived(
     guard let stream = session.stream(header.stream_id) else { return 0 }
     if isEnd { stream.remoteEnded = true }
     stream.delegate?.streamReceivedHeadersEnd(stream, endStream: isEnd)
+  case NGHTTP2_SETTINGS.rawValue:
+    session.settingsReceived()
   case NGHTTP2_GOAWAY.rawValue:
     session.goAwayReceived()
   case NGHTTP2_PING.rawValue:
-    if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 { session.pingAcknowledged() }
+    guard header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 else { return 0 }
+    var payload = frame.pointee.ping.opaque_data
+    withUnsafeBytes(of: &payload) { session.pingAcknowledged($0) }
   default:
     break
   }
@@ -95,11 +100,14 @@ private func onFrameSent(
   guard let frame else { return 0 }
   switch UInt32(frame.pointee.hd.type) {
   case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
+    session(context)?.answered()
     guard frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 else { return 0 }
     HTTP2Stream.with(frame.pointee.hd.stream_id, of: pointer) { stream in
       // A server that answers before the request has ended tells the client to stop sending (RFC 9113, section 8.1).
       if !stream.remoteEnded, session(context)?.isServer == true { stream.reset(.noError) }
     }
+  case NGHTTP2_RST_STREAM.rawValue:
+    session(context)?.resetSent(HTTP2ErrorCode(rawValue: frame.pointee.rst_stream.error_code))
   case NGHTTP2_GOAWAY.rawValue:
     session(context)?.goAwaySent()
   default:

@@ -4,10 +4,9 @@ import CNghttp2
 final class SessionOptions {
   let pointer: OpaquePointer
 
-  /// How many streams a peer may reset at once, and then each second, before it counts as an attack (CVE-2023-44487).
-  /// nghttp2's own 1,000 and 33 would cut off an honest client that cancels a batch of calls.
-  private static let resetBurst: UInt64 = 10_000
-  private static let resetsPerSecond: UInt64 = 1_000
+  /// nghttp2's own limit of resets, 1,000 and then 33 a second, would cut off an honest client that cancels a batch of calls.
+  /// `FloodGuard` has one that can be set, and that counts the resets that we are provoked to send as well.
+  private static let unlimited = UInt64(UInt32.max)
 
   init() throws(HTTP2Error) {
     var option: OpaquePointer?
@@ -16,7 +15,7 @@ final class SessionOptions {
     pointer = option
     // Credit goes back to the peer when a reader has taken the bytes, not when they arrive.
     nghttp2_option_set_no_auto_window_update(option, 1)
-    nghttp2_option_set_stream_reset_rate_limit(option, Self.resetBurst, Self.resetsPerSecond)
+    nghttp2_option_set_stream_reset_rate_limit(option, Self.unlimited, Self.unlimited)
     // Closed streams are only good for a priority tree, which nobody uses any more (RFC 9113, section 5.3.2).
     nghttp2_option_set_no_closed_streams(option, 1)
   }

@@ -16,6 +16,10 @@ package final class Transport: @unchecked Sendable {
     self.tls = tls
   }
 
+  /// Bytes that the socket took, and that it did not take yet.
+  private(set) var writtenBytes = 0
+  var unwrittenBytes: Int { pending.count }
+
   /// The socket takes no more for now.
   var isBlocked: Bool { !pending.isEmpty }
 
@@ -47,6 +51,7 @@ package final class Transport: @unchecked Sendable {
   func flush() throws -> Bool {
     if !pending.isEmpty {
       let written = try pending.withUnsafeBytes { try socket.write($0) }
+      writtenBytes &+= written
       pending = pending.dropFirst(written)
       guard pending.isEmpty else { return false }
       pending = []
@@ -83,6 +88,7 @@ package final class Transport: @unchecked Sendable {
 
   private func send(_ bytes: [UInt8]) throws -> Bool {
     let written = try bytes.withUnsafeBytes { try socket.write($0) }
+    writtenBytes &+= written
     if written < bytes.count { pending = ArraySlice(Array(bytes[written...])) }
     return written == bytes.count
   }

@@ -8,12 +8,14 @@ import TLS
   import Darwin
 #endif
 
-/// `EchoServer [HOST:PORT] [LOOPS] [CERTIFICATE KEY]`: a gRPC server without a schema, for foreign clients and load generators.
+/// `EchoServer [HOST:PORT] [LOOPS] [CERTIFICATE KEY] [LIMIT=VALUE...]`: a gRPC server without a schema, for foreign clients and load
+/// generators.
 ///
 /// Prints `listening on HOST:PORT` when it is ready; SIGTERM and SIGINT end it with exit code 0 once its calls are done.
 @main
 struct EchoServer {
   static func main() {
+    DescriptorLimit.raise()
     do {
       let arguments = CommandLine.arguments.dropFirst()
       let endpoint = try Endpoint(arguments.first ?? "127.0.0.1:0")
@@ -22,8 +24,9 @@ struct EchoServer {
       }
       guard let first = loops.first else { return }
       let others = try loops.dropFirst().map { try $0.start() }
-      let files = Array(arguments.dropFirst(2))
-      var configuration = ServerConfiguration()
+      let extra = Array(arguments.dropFirst(2))
+      let files = extra.filter { !$0.contains("=") }
+      var configuration = try EchoLimits.configuration(extra.filter { $0.contains("=") })
       configuration.tlsHandshakeTimeout = .seconds(1)
       if files.count == 2 { configuration.tls = try TLSServerIdentity(.init(certificate: files[0], key: files[1])) }
       first.execute { [configuration] in first.spawn { await serve(endpoint, on: loops, configuration) } }
@@ -34,13 +37,17 @@ struct EchoServer {
     }
   }
 
-  private static func serve(_ endpoint: Endpoint, on loops: [EventLoop], _ configuration: ServerConfiguration) async {
+  private static func serve(
+    _ endpoint: Endpoint, on loops: [EventLoop], _ configuration: ServerConfiguration
+  ) async {
     do {
       let stop = Promise<Void>(on: loops[0])
       let signals = [SIGTERM, SIGINT].map { SignalWatcher($0, on: loops[0]) { stop.succeed(()) } }
+      let current = CurrentServer()
       let server = try await GRPCServer(at: endpoint, on: loops, configuration: configuration) { _ in
-        EchoService.router()
+        EchoService.router(current)
       }
+      current.server = server
       print("listening on \(server.address)")
       fflush(nil)
       try await stop.value()

@@ -1,6 +1,22 @@
 import EventLoop
 import GRPC
+import HTTP2
 import Synchronization
+
+/// A timer that keeps itself until it fires.
+private final class Kept {
+  var timer: Timer?
+}
+
+/// The server that answers, once there is one.
+final class CurrentServer: Sendable {
+  private let kept = Mutex<GRPCServer?>(nil)
+
+  var server: GRPCServer? {
+    get { kept.withLock { $0 } }
+    set { kept.withLock { $0 = newValue } }
+  }
+}
 
 /// Methods of every kind over messages that are plain bytes.
 enum EchoService {
@@ -14,8 +30,14 @@ enum EchoService {
     MethodDescriptor(path: "/test.Echo/\(name)", request: coding, response: coding)
   }
 
-  static func router() -> Router {
+  static func router(_ current: CurrentServer) -> Router {
     let router = Router()
+    // `name value` a line.
+    router.unary(method("Counters")) { _, _ in
+      let counters = await current.server?.counters ?? ConnectionCounters()
+      let lines = ConnectionCounters.fields.map { "\($0.name) \(counters[keyPath: $0.path])" }
+      return Bytes(lines.joined(separator: "\n").utf8)
+    }
     addKinds(to: router)
     addFailures(to: router)
     addShapes(to: router)
@@ -55,6 +77,18 @@ enum EchoService {
       do { try await call.loop.sleep(for: .milliseconds(Int(text(request)) ?? 0)) } catch {
         cancelled.add(1, ordering: .relaxed)
         throw error
+      }
+      return request
+    }
+    // Answers after so many milliseconds, whether or not it is cancelled.
+    router.unary(method("Stubborn")) { request, call in
+      await withUnsafeContinuation { continuation in
+        let kept = Kept()
+        kept.timer = Timer(on: call.loop) {
+          kept.timer = nil
+          continuation.resume()
+        }
+        kept.timer?.schedule(after: .milliseconds(Int(text(request)) ?? 0))
       }
       return request
     }

@@ -34,11 +34,28 @@ final class InboundMessages: @unchecked Sendable {
   /// Whether the message that was taken last came compressed.
   private(set) var wasCompressed = false
 
-  init(on loop: EventLoop, codec: MessageCodec, limit: Int, highWater: Int) {
+  private let ledger: InputLedger?
+  /// What the ledger knows of.
+  private var accounted = 0
+
+  init(on loop: EventLoop, codec: MessageCodec, limit: Int, highWater: Int, ledger: InputLedger? = nil) {
+    self.ledger = ledger
     self.loop = loop
     self.codec = codec
     self.highWater = highWater
     deframer = MessageDeframer(limit: limit)
+  }
+
+  deinit {
+    ledger?.add(-accounted)
+  }
+
+  private func account() {
+    guard let ledger else { return }
+    let held = queuedBytes + deframer.heldBytes
+    guard held != accounted else { return }
+    ledger.add(held - accounted)
+    accounted = held
   }
 
   /// How many messages have arrived and wait.
@@ -52,6 +69,7 @@ final class InboundMessages: @unchecked Sendable {
       queuedBytes += message.bytes.count + Self.overhead
       queue.append(message)
     }
+    account()
     giveCredit(to: stream)
     if count > 0 { wake() }
   }
@@ -78,6 +96,8 @@ final class InboundMessages: @unchecked Sendable {
     queue = []
     head = 0
     queuedBytes = 0
+    deframer = MessageDeframer(limit: deframer.limit)
+    account()
     wake()
   }
 
@@ -114,6 +134,7 @@ final class InboundMessages: @unchecked Sendable {
       head = 0
     }
     queuedBytes -= message.bytes.count + Self.overhead
+    account()
     if let stream { giveCredit(to: stream) }
     wasCompressed = message.isCompressed
     return try codec.open(message, encoding, limit: deframer.limit)

@@ -20,6 +20,9 @@ struct MessageDeframer: Sendable {
     self.limit = limit
   }
 
+  /// How many bytes of a message that is not complete are held.
+  var heldBytes: Int { partial.count }
+
   /// Whether the bytes so far end in the middle of a message.
   var isIncomplete: Bool {
     if case .prefix = state { !partial.isEmpty } else { true }

@@ -17,11 +17,13 @@ package final class GRPCServer: Sendable {
     hooks: ServerHooks = .init(), router: @escaping @Sendable (EventLoop) throws -> Router
   ) async throws {
     let address = try Listener.reserve(SocketAddress.resolve(endpoint)[0])
+    let budget = ConnectionBudget(limit: configuration.limits.connections)
     var shares: [ServerLoop] = []
     do {
       for loop in loops {
         let share = try await loop.perform {
-          let share = try ServerLoop(on: loop, configuration: configuration, hooks: hooks, router: router(loop))
+          let share = try ServerLoop(
+            on: loop, configuration: configuration, hooks: hooks, router: router(loop), budget: budget)
           try share.listen(at: address)
           return share
         }
@@ -33,6 +35,20 @@ package final class GRPCServer: Sendable {
     }
     self.address = address
     self.shares = shares
+  }
+
+  /// Serves a connection that somebody else has made, on the server's first loop. Call it there.
+  package func serve(_ socket: Socket) {
+    shares.first?.accepted(socket)
+  }
+
+  /// What its connections do and what they have been refused, all loops together. Callable from any task.
+  package var counters: ConnectionCounters {
+    get async {
+      var sum = ConnectionCounters()
+      for share in shares { sum = sum + ((try? await share.loop.perform { share.counters }) ?? .init()) }
+      return sum
+    }
   }
 
   deinit {

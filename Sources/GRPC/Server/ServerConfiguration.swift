@@ -17,5 +17,9 @@ package struct ServerConfiguration: Sendable {
   /// How long a TLS handshake may take.
   package var tlsHandshakeTimeout = Duration.seconds(10)
 
-  package init() {}
+  package var limits = ServerLimits()
+
+  package init() {
+    http2.floods = FloodLimits()
+  }
 }

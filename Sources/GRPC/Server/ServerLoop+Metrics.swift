@@ -13,9 +13,6 @@ private enum Families {
     "grpc_server_msg_received_total", .counter, "Messages of callers that handlers took")
   static let sent = MetricFamily("grpc_server_msg_sent_total", .counter, "Messages that handlers sent")
   static let running = MetricFamily("segmentd_grpc_calls_running", .gauge, "Calls that have not ended")
-  static let open = MetricFamily("segmentd_grpc_connections_open", .gauge, "Connections that are open")
-  static let accepted = MetricFamily(
-    "segmentd_grpc_connections_accepted_total", .counter, "Connections that were accepted")
   static let handshakesFailed = MetricFamily(
     "segmentd_tls_handshakes_failed_total", .counter, "TLS handshakes that failed or took too long")
 }
@@ -32,8 +29,7 @@ extension GRPCServer {
 
 extension ServerLoop {
   func collect(into set: inout MetricSet) {
-    set.add(Families.open, connections.count)
-    set.add(Families.accepted, accepted)
+    collectConnections(into: &set)
     if configuration.tls != nil { set.add(Families.handshakesFailed, handshakesFailed) }
     for statistics in router.statistics { statistics.collect(into: &set) }
   }

@@ -9,43 +9,65 @@ final class ServerLoop: @unchecked Sendable {
   let hooks: ServerHooks
   let router: Router
   let codec = MessageCodec()
+  let tally = ConnectionTally()
+  /// What has arrived on all connections and waits.
+  let input: InputLedger
+  private let budget: ConnectionBudget
   private let buffers = ConnectionBuffers()
   private var listener: Listener?
-  private(set) var connections: [ObjectIdentifier: HTTP2Connection] = [:]
-  /// How many connections there have been.
-  private(set) var accepted: UInt64 = 0
+  private(set) var connections: [ObjectIdentifier: ServerConnection] = [:]
   var requestIDs = RequestIDMaker()
   private var handshakes: [ObjectIdentifier: TLSHandshake] = [:]
   private(set) var handshakesFailed: UInt64 = 0
   private var drained: Promise<Void>?
+  private var lookTimer: Timer?
 
-  init(on loop: EventLoop, configuration: ServerConfiguration, hooks: ServerHooks, router: Router) {
+  init(
+    on loop: EventLoop, configuration: ServerConfiguration, hooks: ServerHooks, router: Router,
+    budget: ConnectionBudget
+  ) {
     self.loop = loop
     self.configuration = configuration
     self.hooks = hooks
     self.router = router
+    self.budget = budget
+    input = InputLedger(limit: configuration.limits.queuedInputOfLoop, within: nil)
   }
 
   func listen(at address: SocketAddress) throws {
     listener = try Listener(at: address, on: loop) { [unowned self] in accepted($0) }
   }
 
-  private func accepted(_ socket: Socket) {
-    accepted &+= 1
+  var counters: ConnectionCounters {
+    var counters = tally.counters
+    counters.connections = connections.count
+    counters.streams = connections.values.reduce(0) { $0 + $1.streamCount }
+    return counters
+  }
+
+  func accepted(_ socket: Socket) {
+    tally.counters.connectionsAccepted += 1
+    guard budget.take() else {
+      // The socket closes here: the client sees it at once, and tries another server or later.
+      tally.counters.connectionsRefused += 1
+      return
+    }
     guard let tls = configuration.tls else { return begin(Transport(socket)) }
-    guard let session = try? TLSSession(tls.context) else { return }
+    guard let session = try? TLSSession(tls.context) else { return budget.giveBack() }
     var id: ObjectIdentifier?
     let handshake = TLSHandshake(
       socket, session, on: loop, buffers: buffers, timeout: configuration.tlsHandshakeTimeout
-    ) { [weak self] result in
-      guard let self else { return }
-      if let id { self.handshakes[id] = nil }
+    ) { [weak self, budget] result in
+      if let id { self?.handshakes[id] = nil }
       switch result {
-      case .success(let transport): begin(transport)
-      case .failure(is CancellationError): break
+      case .success(let transport):
+        if let self { begin(transport) } else { budget.giveBack() }
+      case .failure(is CancellationError):
+        budget.giveBack()
       case .failure(let error):
-        handshakesFailed &+= 1
-        hooks.handshakeFailed?(error)
+        budget.giveBack()
+        self?.handshakesFailed &+= 1
+        self?.hooks.handshakeFailed?(error)
       }
     }
     id = ObjectIdentifier(handshake)
@@ -53,24 +75,38 @@ final class ServerLoop: @unchecked Sendable {
   }
 
   private func begin(_ transport: Transport) {
-    guard
-      let session = try? Session(
-        .server, configuration: configuration.http2, on: loop,
-        onStream: { $0.delegate = ServerStream($0, server: self) })
-    else { return }
-    var id: ObjectIdentifier?
-    // Connections may outlive the server's owner, and keep the share alive: what they hold is released when they close.
-    let connection = HTTP2Connection(transport, session: session, buffers: buffers) { _ in
-      id.map { self.closed($0) }
+    do {
+      let connection = try ServerConnection(transport, on: self, buffers: buffers) { self.closed($0) }
+      connections[ObjectIdentifier(connection)] = connection
+      if lookTimer == nil { startLooking() }
+    } catch {
+      budget.giveBack()
     }
-    id = ObjectIdentifier(connection)
-    connections[ObjectIdentifier(connection)] = connection
   }
 
-  private func closed(_ id: ObjectIdentifier) {
-    connections[id] = nil
+  private func closed(_ connection: ServerConnection) {
+    guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+    budget.giveBack()
     if connections.isEmpty { drained?.succeed(()) }
   }
+
+  // MARK: Looking at the connections
+
+  private func startLooking() {
+    let timer = Timer(on: loop) { [unowned self] in look() }
+    lookTimer = timer
+    timer.schedule(after: configuration.limits.lookInterval)
+  }
+
+  /// One timer for all: one for each connection would cost an idle one more than the look does.
+  private func look() {
+    let now = ContinuousClock.now
+    for connection in Array(connections.values) { connection.look(at: now) }
+    // A server without connections sleeps.
+    if connections.isEmpty { lookTimer = nil } else { lookTimer?.schedule(after: configuration.limits.lookInterval) }
+  }
+
+  // MARK: Stopping
 
   /// Takes no more connections.
   func stopListening() {
@@ -85,7 +121,7 @@ final class ServerLoop: @unchecked Sendable {
     let drained = Promise<Void>(on: loop)
     self.drained = drained
     for connection in connections.values { connection.shutDown() }
-    let timer = Timer(on: loop) { self.connections.values.forEach { $0.close() } }
+    let timer = Timer(on: loop) { self.connections.values.forEach { $0.end() } }
     timer.schedule(after: grace)
     defer { timer.cancel() }
     _ = try? await drained.value()

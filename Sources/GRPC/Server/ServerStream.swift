@@ -16,7 +16,10 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   private enum Handler {
     /// The request's headers are arriving.
     case none
-    case idle, running, returned
+    case idle
+    /// Until others of the connection return.
+    case waiting
+    case running, returned
   }
 
   private static let okTrailers = PreparedHeaders(["grpc-status": "0", "x-request-id": ""])
@@ -24,6 +27,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   let stream: HTTP2Stream
   let loop: EventLoop
   let inbound: InboundMessages
+  private let connection: ServerConnection
   private let server: ServerLoop
   private var head = RequestHead()
   private var response = Response.none
@@ -41,14 +45,16 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   private(set) var started: UInt64 = 0
   private(set) var finished: UInt64 = 0
 
-  init(_ stream: HTTP2Stream, server: ServerLoop) {
+  init(_ stream: HTTP2Stream, of connection: ServerConnection) {
+    let server = connection.server
     self.stream = stream
+    self.connection = connection
     self.server = server
     loop = server.loop
     statistics = server.router.unknown
     inbound = InboundMessages(
       on: server.loop, codec: server.codec, limit: server.configuration.maxMessageSize,
-      highWater: server.configuration.inboundHighWater)
+      highWater: server.configuration.inboundHighWater, ledger: connection.input)
   }
 
   var route: Route? { head.route }
@@ -99,6 +105,11 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   func streamReceivedData(_ stream: HTTP2Stream, _ bytes: UnsafeRawBufferPointer) {
     guard response != .ended else { return }  // Without credit the sender stops; RST_STREAM is on its way.
     do { try inbound.receive(bytes, of: stream) } catch { return abandon(error) }
+    if connection.input.isOver {
+      server.tally.counters.inputsRefused += 1
+      abandon(RPCError(.resourceExhausted, "too much of this connection's requests waits; send less at once"))
+      return
+    }
     if route?.start == .whenRequestEnded, inbound.count > 1 {
       abandon(
         RPCError(.unimplemented, "more than one message for a method that takes one", reason: "TOO_MANY_MESSAGES"))
@@ -118,6 +129,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     inbound.fail(connectionLost ? .connectionLost : .cancelled)
     ending = ending ?? .cancelled
     task?.cancel()
+    if handler == .waiting { connection.leave(self) }
     if !wasEnded, handler != .none { count(.cancelled) }
   }
 
@@ -131,22 +143,36 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   // MARK: The handler
 
   private func startTask() {
+    handler = .waiting
+    connection.start(self)
+  }
+
+  /// Starts the handler: its turn has come.
+  func run() {
     handler = .running
     let task = Task.immediate(executorPreference: loop) { await self.runHandler() }
     if handler == .running { self.task = task }
   }
 
   private func runHandler() async {
-    guard let route else { return }
     do {
-      try await route.run(self)
+      try await route?.run(self)
       end(nil)
     } catch {
       end(status(of: error))
     }
     handler = .returned
     task = nil
+    connection.handlerReturned()
   }
+
+  /// Answers with an error instead of starting the handler.
+  func refuse(_ error: RPCError) {
+    abandon(error)
+  }
+
+  /// Whether nobody waits for an answer any more.
+  var hasEnded: Bool { response == .ended }
 
   private func status(of error: any Error) -> RPCError {
     if let ending { return ending }

@@ -11,6 +11,7 @@ final class HealthHandlers: @unchecked Sendable {
   private let loop: EventLoop
   private let services: Set<String>
   private var isServing = true
+  private var isEnding = false
   private var watchers: [Promise<Void>] = []
 
   /// - Parameter services: The full names that can be asked for, besides the empty one for the whole server.
@@ -28,6 +29,16 @@ final class HealthHandlers: @unchecked Sendable {
   /// From now on the answer is NOT_SERVING; those who watch are told.
   func stopServing() {
     isServing = false
+    wakeWatchers()
+  }
+
+  /// Those who watch are sent away.
+  func endWatching() {
+    isEnding = true
+    wakeWatchers()
+  }
+
+  private func wakeWatchers() {
     let waiting = watchers
     watchers = []
     for watcher in waiting { watcher.succeed(()) }
@@ -52,6 +63,7 @@ final class HealthHandlers: @unchecked Sendable {
       let status = status(of: request.service)
       if status != last { try await responses.write(HealthCheckResponse(status: status)) }
       last = status
+      if isEnding { throw RPCError(.unavailable, "the server is stopping") }
       let change = Promise<Void>(on: loop)
       watchers.append(change)
       defer { watchers.removeAll { $0 === change } }

@@ -58,7 +58,7 @@ extension ServerConfiguration {
     self.tls = tls
     tlsHandshakeTimeout = settings.tls.handshakeTimeout
     maxMessageSize = settings.maxMessageSize
-    compressesAnswers = settings.connections.compression == .on
+    apply(settings.connections)
     http2.maxHeaderListSize = settings.maxMetadataSize
     http2.maxConcurrentStreams = UInt32(settings.maxConcurrentStreams)
   }

@@ -73,9 +73,14 @@ final class LoopServices: @unchecked Sendable {
     if offersReflection { ReflectionHandlers(services: router.services).register(on: router) }
   }
 
-  /// From now on health says NOT_SERVING; those who follow the audit log are sent away with their last token.
+  /// From now on health says NOT_SERVING; calls are still taken.
   func stopServing() {
     health.stopServing()
+  }
+
+  /// Ends the calls that would go on for ever: those who follow the audit log are sent away with their last token.
+  func endWatching() {
+    health.endWatching()
     feed.stop()
   }
 

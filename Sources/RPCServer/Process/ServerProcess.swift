@@ -38,6 +38,7 @@ struct ServerProcess {
   /// - Throws: What `CommandFailure` has a line for.
   func run() async throws {
     ProcessMetrics.begin()
+    DescriptorLimit.raise()
     // Before anything that takes time.
     for endpoint in [settings.listen, settings.adminListen] {
       _ = try Listener.reserve(SocketAddress.resolve(endpoint)[0])
@@ -129,6 +130,8 @@ struct ServerProcess {
     logger.info("stopping; calls have \(settings.shutdownGrace) to finish")
     readiness.missing = "stopping"
     for (service, loop) in zip(services, loops) { loop.execute { service.stopServing() } }
+    if settings.connections.drainPause > .zero { try? await Task.sleep(for: settings.connections.drainPause) }
+    for (service, loop) in zip(services, loops) { loop.execute { service.endWatching() } }
     await server.shutDown(grace: settings.shutdownGrace)
     for chore in chores { chore.cancel() }
     for chore in chores { await chore.value }

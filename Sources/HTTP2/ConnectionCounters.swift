@@ -1,0 +1,102 @@
+/// What one loop has refused its clients so far, and what it carries just now.
+package struct ConnectionCounters: Sendable, Hashable {
+  // Now.
+  package var connections = 0
+  package var streams = 0
+  /// Handlers that have started and not returned, also those whose stream is gone.
+  package var runningHandlers = 0
+  /// Calls whose handler waits until another of its connection returns.
+  package var waitingHandlers = 0
+
+  // Since the start: connections.
+  package var connectionsAccepted = 0
+  /// Closed at once, as there were as many as there may be.
+  package var connectionsRefused = 0
+  /// No HTTP/2 preface and settings in time.
+  package var handshakesTimedOut = 0
+  /// A frame or header block that did not end in time.
+  package var framesTimedOut = 0
+  /// The client took nothing of what was queued for it.
+  package var connectionsStalled = 0
+  /// No answer to a keepalive ping.
+  package var keepalivesTimedOut = 0
+  /// Told to go as they had been without calls for long.
+  package var connectionsIdle = 0
+  /// Told to go as they had been open for long.
+  package var connectionsAged = 0
+
+  // Since the start: floods, each of which ended a connection.
+  package var pingFloods = 0
+  package var settingsFloods = 0
+  package var resetFloods = 0
+  package var emptyFrameFloods = 0
+  package var continuationFloods = 0
+
+  // Since the start: calls.
+  /// Their header list was over the limit.
+  package var headerListsRefused = 0
+  /// Their handler had to wait for another of the connection.
+  package var handlersDelayed = 0
+  /// As many handlers ran as may.
+  package var handlersRefused = 0
+  /// As much of requests waited as may.
+  package var inputsRefused = 0
+
+  package init() {}
+
+  package static func + (one: Self, other: Self) -> Self {
+    var sum = one
+    for field in Self.fields { sum[keyPath: field.path] += other[keyPath: field.path] }
+    return sum
+  }
+
+  /// One number of the counters.
+  package struct Field: @unchecked Sendable {
+    /// In snake case, as metrics are named.
+    package let name: String
+    package let path: WritableKeyPath<ConnectionCounters, Int>
+    /// Whether it goes up and down; else it only goes up.
+    package let isGauge: Bool
+  }
+
+  package static let fields = [
+    Field(name: "connections", path: \.connections, isGauge: true),
+    Field(name: "streams", path: \.streams, isGauge: true),
+    Field(name: "running_handlers", path: \.runningHandlers, isGauge: true),
+    Field(name: "waiting_handlers", path: \.waitingHandlers, isGauge: true),
+    Field(name: "connections_accepted", path: \.connectionsAccepted, isGauge: false),
+    Field(name: "connections_refused", path: \.connectionsRefused, isGauge: false),
+    Field(name: "handshakes_timed_out", path: \.handshakesTimedOut, isGauge: false),
+    Field(name: "frames_timed_out", path: \.framesTimedOut, isGauge: false),
+    Field(name: "connections_stalled", path: \.connectionsStalled, isGauge: false),
+    Field(name: "keepalives_timed_out", path: \.keepalivesTimedOut, isGauge: false),
+    Field(name: "connections_idle", path: \.connectionsIdle, isGauge: false),
+    Field(name: "connections_aged", path: \.connectionsAged, isGauge: false),
+    Field(name: "ping_floods", path: \.pingFloods, isGauge: false),
+    Field(name: "settings_floods", path: \.settingsFloods, isGauge: false),
+    Field(name: "reset_floods", path: \.resetFloods, isGauge: false),
+    Field(name: "empty_frame_floods", path: \.emptyFrameFloods, isGauge: false),
+    Field(name: "continuation_floods", path: \.continuationFloods, isGauge: false),
+    Field(name: "header_lists_refused", path: \.headerListsRefused, isGauge: false),
+    Field(name: "handlers_delayed", path: \.handlersDelayed, isGauge: false),
+    Field(name: "handlers_refused", path: \.handlersRefused, isGauge: false),
+    Field(name: "inputs_refused", path: \.inputsRefused, isGauge: false),
+  ]
+}
+
+/// The counters of one loop. Confined to its loop.
+package final class ConnectionTally: @unchecked Sendable {
+  package var counters = ConnectionCounters()
+
+  package init() {}
+
+  func count(_ flood: Flood) {
+    switch flood {
+    case .pings: counters.pingFloods += 1
+    case .settings: counters.settingsFloods += 1
+    case .resets: counters.resetFloods += 1
+    case .emptyFrames: counters.emptyFrameFloods += 1
+    case .continuations: counters.continuationFloods += 1
+    }
+  }
+}

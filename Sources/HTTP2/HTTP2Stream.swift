@@ -186,17 +186,11 @@ package final class HTTP2Stream: @unchecked Sendable {
     receiver?.streamClosed(self, code, connectionLost: connectionLost)
   }
 
-  /// nghttp2 asks for up to `capacity` bytes of the body.
-  func read(into buffer: UnsafeMutablePointer<UInt8>, capacity: Int, flags: UnsafeMutablePointer<UInt32>) -> Int {
-    let count = min(capacity, queuedBytes)
-    if count > 0 {
-      output.withUnsafeBufferPointer { bytes in
-        guard let base = bytes.baseAddress else { return }
-        buffer.update(from: base + outputStart, count: count)
-      }
-      outputStart += count
-      session.sent(count)
-    }
+  /// Moves bytes of the body, which `offer` has promised, behind what is gathered.
+  func take(_ count: Int, into gathered: inout [UInt8]) {
+    gathered.append(contentsOf: output[outputStart..<outputStart + min(count, queuedBytes)])
+    outputStart += min(count, queuedBytes)
+    session.sent(count)
     if outputStart == output.count {
       output.removeAll(keepingCapacity: output.capacity <= 4 * session.configuration.outputHighWater)
       outputStart = 0
@@ -206,7 +200,14 @@ package final class HTTP2Stream: @unchecked Sendable {
       outputStart = 0
     }
     wakeWriterIfRoom()
-    guard queuedBytes == 0 else { return count }
+  }
+
+  /// nghttp2 asks how many bytes of the body there are, up to `capacity`, for a frame. It takes them with `take`, past a buffer of
+  /// its own: that would keep 16 KiB for each connection that ever answered.
+  func offer(capacity: Int, flags: UnsafeMutablePointer<UInt32>) -> Int {
+    let count = min(capacity, queuedBytes)
+    if count > 0 { flags.pointee |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue }
+    guard queuedBytes == count else { return count }
     switch sending {
     case .finished(let trailers):
       flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
@@ -242,10 +243,10 @@ package final class HTTP2Stream: @unchecked Sendable {
   var dataProvider: nghttp2_data_provider {
     nghttp2_data_provider(
       source: nghttp2_data_source(ptr: Unmanaged.passUnretained(self).toOpaque()),
-      read_callback: { _, _, buffer, capacity, flags, source, _ in
-        guard let buffer, let flags, let context = source?.pointee.ptr else { return 0 }
+      read_callback: { _, _, _, capacity, flags, source, _ in
+        guard let flags, let context = source?.pointee.ptr else { return 0 }
         let stream = Unmanaged<HTTP2Stream>.fromOpaque(context).takeUnretainedValue()
-        return stream.read(into: buffer, capacity: capacity, flags: flags)
+        return stream.offer(capacity: capacity, flags: flags)
       })
   }
 }

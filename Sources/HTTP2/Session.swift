@@ -19,6 +19,10 @@ package final class Session: @unchecked Sendable {
   private var streams = StreamList()
   private var onStream: ((HTTP2Stream) -> Void)?
   private var onOutput: () -> Void = {}
+  /// The buffer that `gather` fills in.
+  private var gathered: [UInt8] = []
+  private var gatherLimit = 0
+  private static let frameHead = 9
   var isServer: Bool { role == .server }
   package private(set) var receivedGoAway = false
   /// What ended the connection, when an error did.
@@ -140,12 +144,27 @@ package final class Session: @unchecked Sendable {
   /// Appends what is to be sent, until there is no more or `limit` bytes are reached.
   /// - Throws: `HTTP2Error` when memory runs out.
   package func gather(into buffer: inout [UInt8], limit: Int) throws(HTTP2Error) {
-    while buffer.count < limit {
+    // Bodies come past nghttp2's buffer, through `sendData`.
+    swap(&buffer, &gathered)
+    gatherLimit = limit
+    defer { swap(&buffer, &gathered) }
+    while gathered.count < limit {
       var data: UnsafePointer<UInt8>?
       let count = try check(nghttp2_session_mem_send(pointer, &data))
       guard count > 0, let data else { return }
-      buffer.append(contentsOf: UnsafeBufferPointer(start: data, count: count))
+      gathered.append(contentsOf: UnsafeBufferPointer(start: data, count: count))
     }
+  }
+
+  /// - Parameters:
+  ///   - head: The frame's nine bytes.
+  ///   - count: How many bytes of the stream's body follow.
+  /// - Returns: Whether they were taken; if not, nghttp2 offers them to the next `gather`.
+  func sendData(_ stream: HTTP2Stream, head: UnsafePointer<UInt8>, count: Int) -> Bool {
+    guard gathered.count < gatherLimit else { return false }
+    gathered.append(contentsOf: UnsafeBufferPointer(start: head, count: Self.frameHead))
+    stream.take(count, into: &gathered)
+    return true
   }
 
   /// Neither side has anything more to say: the connection can be closed.

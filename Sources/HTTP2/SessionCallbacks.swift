@@ -17,6 +17,7 @@ final class SessionCallbacks: @unchecked Sendable {
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, onFrameNotSent)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, onDataChunk)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, onStreamClose)
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, sendData)
   }
 
   deinit {
@@ -139,4 +140,16 @@ private func onStreamClose(
 ) -> Int32 {
   session(context)?.streamClosed(id, HTTP2ErrorCode(rawValue: code))
   return 0
+}
+
+private func sendData(
+  _: OpaquePointer?, _: UnsafeMutablePointer<nghttp2_frame>?, _ head: UnsafePointer<UInt8>?, _ count: Int,
+  _ source: UnsafeMutablePointer<nghttp2_data_source>?, _ context: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let head, let stream = source?.pointee.ptr, let session = session(context) else {
+    return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+  }
+  let taken = session.sendData(
+    Unmanaged<HTTP2Stream>.fromOpaque(stream).takeUnretainedValue(), head: head, count: count)
+  return taken ? 0 : NGHTTP2_ERR_WOULDBLOCK.rawValue
 }

@@ -14,8 +14,8 @@ struct Segctl: ParsableCommand {
       """,
     version: "segctl \(Version.current)",
     subcommands: [
-      SegmentCommand.self, UserCommand.self, ImportCommand.self, AuditCommand.self, HealthCommand.self,
-      VersionCommand.self,
+      SegmentCommand.self, UserCommand.self, ExplainCommand.self, ImportCommand.self, AuditCommand.self,
+      HealthCommand.self, VersionCommand.self,
     ])
 
   /// Here too, so that they may stand before the command's name; the command gets what they hold.

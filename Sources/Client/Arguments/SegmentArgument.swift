@@ -54,6 +54,12 @@ struct InstantArgument: ExpressibleByArgument, Sendable {
   }
 }
 
+/// An instant in the past to answer for.
+struct PastOptions: ParsableArguments, Sendable {
+  @Option(help: ArgumentHelp("As of this instant or date in the past, from the audit log.", valueName: "instant"))
+  var asOf: InstantArgument?
+}
+
 /// Where a stream of the audit log begins, on the command line: an instant, or `now`.
 struct StartArgument: ExpressibleByArgument, Sendable {
   let start: StreamAuditRequest.StartChoice

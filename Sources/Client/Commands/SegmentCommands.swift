@@ -82,12 +82,14 @@ struct SegmentCommand: ParsableCommand {
     @Argument(help: "A slug, or id:NUMBER.")
     var segment: SegmentArgument
     @OptionGroup var range: StreamRange
+    @OptionGroup var past: PastOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var connectionOptions: ConnectionOptions
 
     func run(on connection: Connection) async throws -> ExitStatus {
       let request = ListSegmentMembersRequest(
-        segment: segment.selector, view: .full, startAfterUserID: range.after, limit: range.limit)
+        segment: segment.selector, view: .full, startAfterUserID: range.after, limit: range.limit,
+        asOf: past.asOf?.timestamp)
       try await output.format.print(MembershipRecord.self, to: .standardOutput(on: connection.loop)) { printer in
         try await connection.stream(SegmentService.Methods.listSegmentMembers, request) { response in
           try await printer.print(response.memberships.map { MembershipRecord($0, userID: $0.userID) })

@@ -80,6 +80,7 @@ struct UserCommand: ParsableCommand {
 
     @Argument(help: "Positive numbers; - reads them from standard input, one a line.")
     var ids: [String]
+    @OptionGroup var past: PastOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var connectionOptions: ConnectionOptions
 
@@ -99,10 +100,10 @@ struct UserCommand: ParsableCommand {
 
     private func segments(of ids: [Int64], _ connection: Connection) async throws -> [UserSegments] {
       guard ids.count == 1 else {
-        let request = BatchGetUserSegmentsRequest(userIDs: ids, view: .full)
+        let request = BatchGetUserSegmentsRequest(userIDs: ids, view: .full, asOf: past.asOf?.timestamp)
         return try await connection.unary(MembershipService.Methods.batchGetUserSegments, request).users
       }
-      let request = GetUserSegmentsRequest(userID: ids[0], view: .full)
+      let request = GetUserSegmentsRequest(userID: ids[0], view: .full, asOf: past.asOf?.timestamp)
       let user = try await connection.unary(MembershipService.Methods.getUserSegments, request)
       return [UserSegments(userID: ids[0], segments: user.segments, memberships: user.memberships)]
     }
@@ -121,12 +122,14 @@ struct UserCommand: ParsableCommand {
     var id: Int64
     @Argument(help: "A slug, or id:NUMBER.")
     var segment: SegmentArgument
+    @OptionGroup var past: PastOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var connectionOptions: ConnectionOptions
 
     func run(on connection: Connection) async throws -> ExitStatus {
       let response = try await connection.unary(
-        MembershipService.Methods.checkMembership, CheckMembershipRequest(userID: id, segment: segment.selector))
+        MembershipService.Methods.checkMembership,
+        CheckMembershipRequest(userID: id, segment: segment.selector, asOf: past.asOf?.timestamp))
       let record = CheckRecord(response, userID: id, segment: segment)
       try await output.format.print(one: record, to: .standardOutput(on: connection.loop))
       return response.member ? .success : .no

@@ -1,4 +1,5 @@
 import GRPC
+import Postgres
 import Segmentation
 
 /// A stream in the order of user ids: where it begins, how much of it is wanted, in messages of which size.
@@ -51,6 +52,15 @@ struct KeysetStream: Sendable {
       size = next
     }
     return chunks
+  }
+
+  /// Sends what was at an instant: one reading, which goes on as fast as its reader.
+  func send(
+    membersOf segment: Segment, at instant: Timestamp, _ history: HistoryStore, by caller: Caller,
+    writing write: ([Membership]) async throws -> Void
+  ) async throws {
+    try await history.members(
+      of: segment, at: instant, after: start, limit: limit, batch: batch, by: caller, write)
   }
 
   /// Whole messages, as long as the limit allows.

@@ -1,17 +1,20 @@
 import Contract
 import GRPC
+import Postgres
 import Proto
 import Segmentation
 
 /// `segmentation.v1.MembershipService` on one loop.
 struct MembershipHandlers: Sendable {
   let memberships: MembershipStore
+  let history: HistoryStore
 
   func register(on router: Router) {
     router.unary(MembershipService.Methods.updateUserSegments.descriptor) { try await updateUserSegments($0, $1) }
     router.unary(MembershipService.Methods.getUserSegments.descriptor) { try await getUserSegments($0, $1) }
     router.unary(MembershipService.Methods.batchGetUserSegments.descriptor) { try await batchGetUserSegments($0, $1) }
     router.unary(MembershipService.Methods.checkMembership.descriptor) { try await checkMembership($0, $1) }
+    router.unary(MembershipService.Methods.explainMembership.descriptor) { try await explainMembership($0, $1) }
     router.clientStreaming(MembershipService.Methods.importMemberships.descriptor) {
       try await importMemberships($0, $1)
     }
@@ -20,13 +23,20 @@ struct MembershipHandlers: Sendable {
   private func getUserSegments(
     _ request: GetUserSegmentsRequest, _ call: ServerCall
   ) async throws -> GetUserSegmentsResponse {
-    try refuseAsOf(request.asOf)
     let user = try UserID(request.userID)
-    guard try request.view.isFull() else {
-      let slugs = try await memberships.segments(of: user, by: call.caller)
+    let isFull = try request.view.isFull()
+    let instant = try Timestamp(asOf: request.asOf)
+    guard isFull else {
+      let slugs =
+        if let instant { try await history.segments(of: [user], at: instant, by: call.caller)[0] } else {
+          try await memberships.segments(of: user, by: call.caller)
+        }
       return GetUserSegmentsResponse(segments: slugs.map(\.text))
     }
-    let found = try await memberships.memberships(of: user, by: call.caller)
+    let found =
+      if let instant { try await history.memberships(of: [user], at: instant, by: call.caller)[0] } else {
+        try await memberships.memberships(of: user, by: call.caller)
+      }
     return GetUserSegmentsResponse(
       segments: found.map(\.slug.text), memberships: found.map { Proto.Membership($0) })
   }
@@ -34,14 +44,21 @@ struct MembershipHandlers: Sendable {
   private func batchGetUserSegments(
     _ request: BatchGetUserSegmentsRequest, _ call: ServerCall
   ) async throws -> BatchGetUserSegmentsResponse {
-    try refuseAsOf(request.asOf)
     let users = try request.userIDs.enumerated().map { try UserID($1, field: "user_ids[\($0)]") }
-    guard try request.view.isFull() else {
-      let slugs = try await memberships.segments(of: users, by: call.caller)
+    let isFull = try request.view.isFull()
+    let instant = try Timestamp(asOf: request.asOf)
+    guard isFull else {
+      let slugs =
+        if let instant { try await history.segments(of: users, at: instant, by: call.caller) } else {
+          try await memberships.segments(of: users, by: call.caller)
+        }
       return BatchGetUserSegmentsResponse(
         users: zip(users, slugs).map { UserSegments(userID: $0.number, segments: $1.map(\.text)) })
     }
-    let found = try await memberships.memberships(of: users, by: call.caller)
+    let found =
+      if let instant { try await history.memberships(of: users, at: instant, by: call.caller) } else {
+        try await memberships.memberships(of: users, by: call.caller)
+      }
     return BatchGetUserSegmentsResponse(
       users: zip(users, found).map { user, memberships in
         UserSegments(
@@ -53,9 +70,14 @@ struct MembershipHandlers: Sendable {
   private func checkMembership(
     _ request: CheckMembershipRequest, _ call: ServerCall
   ) async throws -> CheckMembershipResponse {
-    try refuseAsOf(request.asOf)
-    let standing = try await memberships.check(
-      UserID(request.userID), in: SegmentReference(request.segment), by: call.caller)
+    let user = try UserID(request.userID)
+    let segment = try SegmentReference(request.segment)
+    let standing =
+      if let instant = try Timestamp(asOf: request.asOf) {
+        try await history.check(user, in: segment, at: instant, by: call.caller)
+      } else {
+        try await memberships.check(user, in: segment, by: call.caller)
+      }
     return CheckMembershipResponse(
       member: standing.isMember, expiresAt: standing.expiresAt.map { ProtoTimestamp($0) })
   }
@@ -79,13 +101,9 @@ struct MembershipHandlers: Sendable {
       outcomes: result.outcomes.map { Proto.SegmentOutcome($0) }, userCreated: result.userCreated,
       auditToken: result.token?.text ?? "")
   }
-
-  /// Nothing about the past is answered yet, and nothing wrong either.
-  private func refuseAsOf(_ instant: ProtoTimestamp?) throws {
-    guard instant == nil else { throw RPCError(.unimplemented, "as_of is not supported yet") }
-  }
 }
 
+private typealias Timestamp = Postgres.Timestamp
 private typealias SegmentAssignment = Segmentation.SegmentAssignment
 private typealias PresentPolicy = Segmentation.PresentPolicy
 private typealias MissingPolicy = Segmentation.MissingPolicy

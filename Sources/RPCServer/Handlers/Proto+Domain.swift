@@ -31,6 +31,13 @@ extension Timestamp {
       throw .invalid(field: field, reason: "is out of range")
     }
   }
+
+  /// A request's `as_of`; nil for now.
+  /// - Throws: `SegmentationError.invalid` outside of the years 1 to 9999.
+  init?(asOf time: ProtoTimestamp?) throws(SegmentationError) {
+    guard let time else { return nil }
+    try self.init(time, field: "as_of")
+  }
 }
 
 extension ProtoTimestamp {

@@ -1,11 +1,13 @@
 import Contract
 import GRPC
+import Postgres
 import Proto
 import Segmentation
 
 /// `segmentation.v1.SegmentService` on one loop.
 struct SegmentHandlers: Sendable {
   let segments: SegmentStore
+  let history: HistoryStore
   /// Whether the server is about to stop, and streams without end are to be ended.
   let isStopping: @Sendable () -> Bool
 
@@ -55,20 +57,23 @@ struct SegmentHandlers: Sendable {
   private func listSegmentMembers(
     _ request: ListSegmentMembersRequest, _ responses: ResponseWriter<ListSegmentMembersResponse>, _ call: ServerCall
   ) async throws {
-    guard request.asOf == nil else { throw RPCError(.unimplemented, "as_of is not supported yet") }
     let isFull = try request.view.isFull()
     let stream = try KeysetStream(
       startAfter: request.startAfterUserID, limit: request.limit, maxBatchSize: request.maxBatchSize)
     let caller = call.caller
-    let segment = try await segments.get(SegmentReference(request.segment), by: caller)
+    let reference = try SegmentReference(request.segment)
+    if let instant = try Timestamp(asOf: request.asOf) {
+      let segment = try await history.segment(reference, at: instant, by: caller)
+      return try await stream.send(membersOf: segment, at: instant, history, by: caller) { members in
+        try await responses.write(ListSegmentMembersResponse(members, isFull: isFull, readAt: instant))
+      }
+    }
+    let segment = try await segments.get(reference, by: caller)
     let chunks = try await stream.send(
       reading: { [segments] in try await segments.members(of: segment, after: $0, limit: $1, by: caller) },
       key: \.user.number
     ) { members, chunk in
-      try await responses.write(
-        ListSegmentMembersResponse(
-          userIDs: members.map(\.user.number), memberships: isFull ? members.map { Proto.Membership($0) } : [],
-          readTime: chunk.readAt.map { ProtoTimestamp($0) }))
+      try await responses.write(ListSegmentMembersResponse(members, isFull: isFull, readAt: chunk.readAt))
     }
     // One that was deleted on the way looks as if it had no more members.
     if chunks > 1 { _ = try await segments.get(.id(segment.id), by: caller) }
@@ -86,6 +91,15 @@ struct SegmentHandlers: Sendable {
 }
 
 private typealias Segment = Proto.Segment
+private typealias Timestamp = Postgres.Timestamp
+
+extension ListSegmentMembersResponse {
+  fileprivate init(_ members: some Collection<Segmentation.Membership>, isFull: Bool, readAt: Timestamp?) {
+    self.init(
+      userIDs: members.map(\.user.number), memberships: isFull ? members.map { Proto.Membership($0) } : [],
+      readTime: readAt.map { ProtoTimestamp($0) })
+  }
+}
 
 extension SegmentView {
   /// - Throws: `SegmentationError.invalid` for a view that we do not know.

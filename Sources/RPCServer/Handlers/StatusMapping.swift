@@ -64,6 +64,8 @@ struct StatusMapping: Sendable {
         reason: "REQUEST_ID_REUSED")
     case .unavailable:
       return RPCError(.unavailable, text, with: .reason("DATABASE_UNAVAILABLE") + .retry(after: .seconds(1)))
+    case .unsettled:
+      return RPCError(.unavailable, text, with: .reason("CHANGES_UNDER_WAY") + .retry(after: .seconds(1)))
     case .exhausted(let delay):
       return RPCError(
         .resourceExhausted, text,

@@ -16,6 +16,8 @@ final class LoopServices: @unchecked Sendable {
 
   /// One reads the end of the audit log, one notifies.
   private static let feedConnections = 2
+  /// For listings of the past.
+  private static let listingConnections = 2
 
   private static let followers = MetricFamily(
     "segmentd_audit_followers", .gauge, "Callers that follow the audit log just now")
@@ -32,6 +34,8 @@ final class LoopServices: @unchecked Sendable {
   private let feedPool: PostgresPool
   /// Of the background work, one connection: calls are not to wait for it.
   private let rolloutPool: PostgresPool
+  /// Of listings of the past, each of which keeps a connection until its reader has taken all.
+  private let listingPool: PostgresPool
   private let statistics = SegmentationStatistics()
   private let monitor: LoopMonitor
 
@@ -54,6 +58,9 @@ final class LoopServices: @unchecked Sendable {
     let notifier = AuditNotifier(on: loop, pool: feedPool)
     feed = AuditFeed(
       on: loop, pool: feedPool, configuration: few, pollInterval: pollInterval, settings: settings, logger: logger)
+    few.maximumConnections = Self.listingConnections
+    listingPool = PostgresPool(on: loop, configuration: few, logger: logger)
+    let history = HistoryStore(pool: pool, listings: listingPool, settings: settings)
     installation = Installation(pool: pool, settings: settings, notifier: notifier, statistics: statistics)
     sweeper = Sweeper(
       pool: pool, settings: settings, logger: logger, notifier: notifier, statistics: statistics)
@@ -65,9 +72,9 @@ final class LoopServices: @unchecked Sendable {
     let memberships = MembershipStore(
       on: loop, pool: pool, installation: installation, directory: SegmentDirectory(pool: pool), settings: settings)
     let segments = SegmentStore(pool: pool, installation: installation, settings: settings, bell: bell)
-    SegmentHandlers(segments: segments) { [feed] in feed.isStopped }.register(on: router)
+    SegmentHandlers(segments: segments, history: history) { [feed] in feed.isStopped }.register(on: router)
     UserHandlers(users: UserStore(pool: pool, installation: installation, settings: settings)).register(on: router)
-    MembershipHandlers(memberships: memberships).register(on: router)
+    MembershipHandlers(memberships: memberships, history: history).register(on: router)
     let audit = AuditStore(pool: pool, installation: installation, settings: settings)
     AuditHandlers(audit: audit, feed: feed).register(on: router)
     if offersReflection { ReflectionHandlers(services: router.services).register(on: router) }
@@ -99,6 +106,7 @@ final class LoopServices: @unchecked Sendable {
     monitor.stop()
     await feedPool.close()
     await rolloutPool.close()
+    await listingPool.close()
     await pool.close()
   }
 }

@@ -63,7 +63,8 @@ package struct AuditFilter: Hashable, Sendable {
     return terms.isEmpty ? "true" : terms.joined(separator: " AND ")
   }
 
-  private static func literal(_ instant: Timestamp) -> String {
+  /// The instant in SQL, without quoting anything.
+  static func literal(_ instant: Timestamp) -> String {
     if instant == .distantFuture { return "'infinity'::timestamptz" }
     if instant == .distantPast { return "'-infinity'::timestamptz" }
     // In two parts: an interval counts microseconds in floating point.

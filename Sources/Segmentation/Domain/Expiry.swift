@@ -13,9 +13,13 @@ package enum Expiry: Hashable, Sendable {
   static let latest = Timestamp(microseconds: 253_402_300_799_999_999)
 
   /// The instant it means.
-  /// - Parameter clock: The database's.
+  /// - Parameters:
+  ///   - clock: The database's.
+  ///   - delay: How long after that it is thought to be written: a lifetime that is shorter begins then.
   /// - Throws: `SegmentationError.invalid` when that is not in the future or beyond the year 9999.
-  func instant(at clock: Timestamp, field: String) throws(SegmentationError) -> Timestamp? {
+  func instant(
+    at clock: Timestamp, delay: Duration = .zero, field: String
+  ) throws(SegmentationError) -> Timestamp? {
     switch self {
     case .never: return nil
     case .at(let instant):
@@ -24,7 +28,8 @@ package enum Expiry: Hashable, Sendable {
       return instant
     case .after(let microseconds):
       guard microseconds > 0 else { throw .invalid(field: field + ".ttl", reason: "must be positive") }
-      let (sum, isBeyond) = clock.microseconds.addingReportingOverflow(microseconds)
+      let start = clock.microseconds + (microseconds < delay.microseconds ? delay.microseconds : 0)
+      let (sum, isBeyond) = start.addingReportingOverflow(microseconds)
       guard !isBeyond, sum <= Self.latest.microseconds else {
         throw .invalid(field: field + ".ttl", reason: "is out of range")
       }

@@ -24,6 +24,8 @@ package enum SegmentationError: Error, Hashable, Sendable {
   case cancelled
   /// Others changed the same things over and over; nothing was changed.
   case aborted
+  /// What took effect by the instant that was asked for is still being written.
+  case unsettled
   /// The database's schema is older than this program: numbers of migrations.
   case notMigrated(current: Int, needed: Int)
   /// The database's schema is newer than this program, or differs from it: for operators.
@@ -49,6 +51,7 @@ extension SegmentationError: CustomStringConvertible {
     case .deadlineExceeded: "the deadline passed"
     case .cancelled: "the caller went away"
     case .aborted: "too many concurrent changes of the same things"
+    case .unsettled: "changes that took effect by that instant are still being written"
     case .notMigrated(let current, let needed): "the database is at migration \(current) and needs \(needed)"
     case .schemaMismatch(let reason): reason
     case .internal(let text): text

@@ -37,7 +37,7 @@ struct MembershipDecision: Sendable {
     var present: [SegmentReference] = []
     for (index, assignment) in update.assign.enumerated() {
       guard let living = segments[index] else { continue }
-      let expiry = try assignment.expiry.instant(at: look.clock, field: update.field(index))
+      let expiry = try assignment.expiry.instant(at: look.clock, delay: look.delay, field: update.field(index))
       if !assign(living, expiry, assignment.segment, update, look) { present.append(assignment.segment) }
     }
     guard present.isEmpty else { throw .membershipAlreadyExists(update.user, present) }

@@ -16,6 +16,8 @@ struct MembershipLook: Sendable {
 
   /// The database's clock.
   private(set) var clock = Timestamp(microseconds: 0)
+  /// How long after the look what is decided upon it is thought to be written.
+  var delay = Duration.zero
   private(set) var users: Set<UserID> = []
   private(set) var segments: [SegmentReference: Living] = [:]
   /// The expiry of every membership that has a row.

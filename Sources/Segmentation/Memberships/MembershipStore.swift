@@ -61,14 +61,14 @@ package final class MembershipStore: @unchecked Sendable {
   /// The slugs of many users' segments, in the order of the users; one named twice is answered twice.
   /// - Throws: `invalid` for more than `settings.maximumUsersPerBatch` users.
   package func segments(of users: [UserID], by caller: Caller) async throws(SegmentationError) -> [[Slug]] {
-    try check(users)
+    try Self.check(users, settings)
     let reader = MembershipReader(pool: pool, directory: directory)
     return try await Self.all(await reader.slugs(of: users, deadline: caller.deadline))
   }
 
   /// As `segments(of:by:)` for many, with all that the memberships hold.
   package func memberships(of users: [UserID], by caller: Caller) async throws(SegmentationError) -> [[Membership]] {
-    try check(users)
+    try Self.check(users, settings)
     let reader = MembershipReader(pool: pool, directory: directory)
     return try await Self.all(await reader.memberships(of: users, deadline: caller.deadline))
   }
@@ -92,7 +92,7 @@ package final class MembershipStore: @unchecked Sendable {
     ImportSession(pool: pool, installation: installation, settings: settings, options: options, caller: caller)
   }
 
-  private func check(_ users: [UserID]) throws(SegmentationError) {
+  static func check(_ users: [UserID], _ settings: SegmentationSettings) throws(SegmentationError) {
     guard users.count <= settings.maximumUsersPerBatch else {
       throw .invalid(field: "user_ids", reason: "must have at most \(settings.maximumUsersPerBatch) entries")
     }

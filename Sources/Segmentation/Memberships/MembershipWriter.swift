@@ -34,12 +34,16 @@ struct MembershipWriter: Sendable {
     var answers = [Answer?](repeating: nil, count: calls.count)
     var open = Array(calls.indices)
     var attempt = 1
+    // A lifetime shorter than the way from the look to the write would have passed each time.
+    var delay = Duration.zero
     let retry = Retry(pool: pool, settings: settings, deadline: deadline)
     while !open.isEmpty {
+      let start = ContinuousClock.now
       do {
-        open = try await pass(calls, open, &answers, deadline: deadline)
+        open = try await pass(calls, open, &answers, delay: delay, deadline: deadline)
       } catch {
         do {
+          delay = max(delay, (ContinuousClock.now - start) * 2)
           try await retry.prepareNext(after: error, attempt: attempt)
           attempt += 1
         } catch {
@@ -53,12 +57,14 @@ struct MembershipWriter: Sendable {
   }
 
   /// One look and what follows from it.
+  /// - Parameter delay: How long after the look the write is thought to be.
   /// - Returns: The calls that must wait for the next pass, because an earlier one changes the same user or has the
   ///   same id.
   private func pass(
-    _ calls: [Call], _ open: [Int], _ answers: inout [Answer?], deadline: ContinuousClock.Instant?
+    _ calls: [Call], _ open: [Int], _ answers: inout [Answer?], delay: Duration, deadline: ContinuousClock.Instant?
   ) async throws -> [Int] {
-    let look = try await look(open.map { calls[$0] }, deadline: deadline)
+    var look = try await look(open.map { calls[$0] }, deadline: deadline)
+    look.delay = delay
     let identity = try await installation.identity(deadline: deadline)
     var together: [Planned] = []
     var alone: [Planned] = []

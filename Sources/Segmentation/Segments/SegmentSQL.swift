@@ -2,7 +2,7 @@ import Postgres
 
 /// The statements about segments.
 enum SegmentSQL {
-  private static let columns = "s.id, s.slug, s.description, s.outreach_ppm, s.created_at, s.updated_at"
+  static let columns = "s.id, s.slug, s.description, s.outreach_ppm, s.created_at, s.updated_at"
 
   private static let count = """
     (SELECT count(*) FROM segmentd.memberships AS m

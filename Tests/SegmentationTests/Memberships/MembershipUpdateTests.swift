@@ -21,6 +21,17 @@ import Testing
     }
   }
 
+  @Test func `a lifetime that is shorter than writing it takes is written all the same`() async throws {
+    try await withStores { stores in
+      try await stores.segment("A")
+      let result = try await stores.update(
+        1, assign: [assignment("A", .after(microseconds: 1))], createUser: true)
+      #expect(result.outcomes.map(\.outcome) == [.assigned])
+      let record = try #require(try await stores.log().first)
+      #expect(record.expiresAt.map { $0 > record.effectiveAt } == true)
+    }
+  }
+
   @Test func `one refused segment leaves everything as it was`() async throws {
     try await withStores { stores in
       try await stores.segment("A")

@@ -28,6 +28,7 @@ struct Stores: Sendable {
   let audit: AuditStore
   let sweeper: Sweeper
   let rollouts: RolloutWorker
+  let history: HistoryStore
   let caller = Caller(actor: "tester")
 
   init(_ pool: PostgresPool, settings: SegmentationSettings) {
@@ -42,6 +43,7 @@ struct Stores: Sendable {
     audit = AuditStore(pool: pool, installation: installation, settings: settings)
     sweeper = Sweeper(pool: pool, settings: settings)
     rollouts = RolloutWorker(on: testLoop, pool: pool, installation: installation, settings: settings)
+    history = HistoryStore(pool: pool, listings: pool, settings: settings)
   }
 }
 
@@ -167,15 +169,16 @@ extension Stores {
 
   /// Makes a membership's time pass, as if it had been given earlier.
   func lapse(_ user: Int64, _ slug: String) async throws {
-    for table in ["memberships", "audit"] {
-      let time = table == "audit" ? "effective_at = effective_at - interval '1 hour'," : ""
-      try await sql(
-        """
-        UPDATE segmentd.\(table) SET \(time) expires_at = statement_timestamp() - interval '1 second'
-        WHERE user_id = $1 AND expires_at > statement_timestamp()
-          AND segment_id = (SELECT id FROM segmentd.segments WHERE slug = $2)
-        """, [.int64(user), .text(slug)])
-    }
+    let lapsed = """
+      expires_at = statement_timestamp() - interval '1 second'
+      WHERE user_id = $1 AND expires_at > statement_timestamp()
+        AND segment_id = (SELECT id FROM segmentd.segments WHERE slug = $2)
+      """
+    try await sql(
+      """
+      WITH told AS (UPDATE segmentd.audit SET effective_at = effective_at - interval '1 hour', \(lapsed))
+      UPDATE segmentd.memberships SET \(lapsed)
+      """, [.int64(user), .text(slug)])
   }
 }
 

@@ -1,0 +1,48 @@
+import Postgres
+
+extension HistoryStore {
+  /// Tells why a user is or was in a segment, or not.
+  /// - Parameters:
+  ///   - reference: A slug means the segment that had it at the instant, or failing that the one that has it, or had it last.
+  ///   - instant: Nil for now.
+  /// - Throws: `segmentNotFound` when no segment ever had that name, `invalid` for an instant in the future, `unsettled`.
+  package func explain(
+    _ user: UserID, in reference: SegmentReference, at instant: Timestamp?, by caller: Caller
+  ) async throws(SegmentationError) -> MembershipExplanation {
+    if let instant { try await settle(instant, by: caller) }
+    let moment: Timestamp
+    if let instant { moment = instant } else { moment = try await clock(by: caller) }
+    guard let past = try await lookUp(reference, at: moment, by: caller) else { throw .segmentNotFound(reference) }
+    let (latest, userCreatedAt) = try await translating {
+      let records = try await pool.query(
+        HistorySQL.lastRecords,
+        [.int64(user.number), .int64(past.segment.id.number), .timestamp(moment)], deadline: caller.deadline)
+      let known = try await pool.query(UserSQL.get, [.int64(user.number)], deadline: caller.deadline)
+      return (
+        try (0..<records.rowCount).map { try AuditRecord(records, row: $0, user: user, segment: past.segment.id) },
+        known.rowCount > 0 ? try known.timestamp(0, 0) : nil
+      )
+    }
+    return try MembershipExplanation(user, in: past, at: moment, latest: latest, userCreatedAt: userCreatedAt)
+  }
+
+  private func clock(by caller: Caller) async throws(SegmentationError) -> Timestamp {
+    try await translating {
+      try await pool.query(HistorySQL.clock, [], deadline: caller.deadline).timestamp(0, 0)
+    }
+  }
+}
+
+extension AuditRecord {
+  /// A row of `HistorySQL.lastRecords`.
+  fileprivate init(_ result: PostgresResult, row: Int, user: UserID, segment: SegmentID) throws {
+    guard let position = try AuditPosition(result, row: row, column: 0),
+      let action = AuditAction(rawValue: Int16(truncatingIfNeeded: try result.int64(row, 3)))
+    else { throw PostgresError(.decoding, "an audit row is not as expected") }
+    self.init(
+      position: position, user: user, segment: segment, slug: Slug(stored: try result.text(row, 8)), action: action,
+      cause: AuditCause(stored: try result.int64(row, 4)), actor: try result.text(row, 9),
+      requestID: try result.optionalText(row, 10), expiresAt: try result.optionalTimestamp(row, 5),
+      effectiveAt: try result.timestamp(row, 6), recordedAt: try result.timestamp(row, 7))
+  }
+}

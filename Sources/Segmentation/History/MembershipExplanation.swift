@@ -1,0 +1,87 @@
+import Postgres
+
+/// Why a user is in a segment, or not.
+package enum MembershipReason: Hashable, Sendable {
+  case assigned
+  case imported
+  case outreach
+  case neverAssigned
+  case removed
+  case expired
+  case outreachLowered
+  case segmentDeleted
+  case userDeleted
+  /// The outreach covers the user, and has not come to it.
+  case rolloutPending
+}
+
+/// Why a user is or was in a segment, or not.
+package struct MembershipExplanation: Sendable {
+  package let user: UserID
+  /// The instant that is explained.
+  package let instant: Timestamp
+  package let reason: MembershipReason
+  /// As it is now, or as it was last.
+  package let segment: Segment
+  /// When the segment was deleted, by the instant or later.
+  package let segmentDeletedAt: Timestamp?
+  /// At the instant; nil when there was none.
+  package let membership: Membership?
+  /// Those that decide, oldest first: the last assignment, the last renewal of that, and its end.
+  package let records: [AuditRecord]
+  package let bucket: Bucket
+  /// At the instant.
+  package let outreach: Outreach
+  /// Since when the user is known now; nil when it is not.
+  package let userCreatedAt: Timestamp?
+
+  package var isMember: Bool { membership != nil }
+
+  /// - Parameter latest: The last record of each action that had taken effect by the instant, the latest first.
+  init(
+    _ user: UserID, in past: PastSegment, at instant: Timestamp, latest: [AuditRecord], userCreatedAt: Timestamp?
+  ) throws(SegmentationError) {
+    self.user = user
+    self.instant = instant
+    self.userCreatedAt = userCreatedAt
+    segment = past.segment
+    segmentDeletedAt = past.deletedAt
+    bucket = try Bucket(of: user, in: past.segment.id)
+    outreach = past.segment.outreach
+    let begun = latest.first { $0.action == .assign }
+    // A renewal or an end of an earlier assignment has no part in it.
+    records = latest.reversed().filter { record in begun.map { record.position >= $0.position } ?? true }
+    let isPending = past.lived(at: instant) && outreach.covers(bucket) && userCreatedAt.map { $0 <= instant } ?? false
+    reason = Self.reason(records, past, instant, isPending: isPending)
+    switch reason {
+    case .assigned, .imported, .outreach:
+      membership = Membership(
+        user: user, segment: segment.id, slug: segment.slug, assignedAt: begun?.effectiveAt ?? instant,
+        expiresAt: records.last?.expiresAt, source: begun?.cause ?? .request)
+    default: membership = nil
+    }
+  }
+
+  private static func reason(
+    _ records: [AuditRecord], _ past: PastSegment, _ instant: Timestamp, isPending: Bool
+  ) -> MembershipReason {
+    guard let last = records.last else { return isPending ? .rolloutPending : .neverAssigned }
+    if last.action == .deprive {
+      switch last.cause {
+      case .expiry: return .expired
+      case .outreach: return .outreachLowered
+      case .segmentDeleted: return .segmentDeleted
+      case .userDeleted: return .userDeleted
+      case .request, .import: return .removed
+      }
+    }
+    // What has taken effect and is not written yet.
+    if let expiry = last.expiresAt, expiry <= min(instant, past.deletedAt ?? instant) { return .expired }
+    guard past.lived(at: instant) else { return .segmentDeleted }
+    switch records.first?.cause {
+    case .import: return .imported
+    case .outreach: return .outreach
+    default: return .assigned
+    }
+  }
+}

@@ -84,9 +84,13 @@ struct AuditRange: Sendable {
       filter.segments = try await audit.segments(named: references, deadline: call.deadline)
     }
     if !request.actions.isEmpty {
-      filter.actions = Set(try request.actions.map { try Segmentation.AuditAction($0) })
+      filter.actions = Set(
+        try request.actions.enumerated().map { try Segmentation.AuditAction($1, field: "actions[\($0)]") })
     }
-    if !request.causes.isEmpty { filter.causes = Set(try request.causes.map { try Segmentation.AuditCause($0) }) }
+    if !request.causes.isEmpty {
+      filter.causes = Set(
+        try request.causes.enumerated().map { try Segmentation.AuditCause($1, field: "causes[\($0)]") })
+    }
     return filter
   }
 }
@@ -94,20 +98,20 @@ struct AuditRange: Sendable {
 private typealias Timestamp = Postgres.Timestamp
 
 extension Segmentation.AuditAction {
-  fileprivate init(_ action: Proto.AuditAction) throws(SegmentationError) {
+  fileprivate init(_ action: Proto.AuditAction, field: String) throws(SegmentationError) {
     switch action {
     case .assign: self = .assign
     case .deprive: self = .deprive
     case .renew: self = .renew
-    default: throw .invalid(field: "actions", reason: "has an unknown action")
+    default: throw .invalid(field: field, reason: "is unknown")
     }
   }
 }
 
 extension Segmentation.AuditCause {
-  fileprivate init(_ cause: Proto.AuditCause) throws(SegmentationError) {
-    guard let known = Self(rawValue: Int16(truncatingIfNeeded: cause.rawValue)), cause != .unspecified else {
-      throw .invalid(field: "causes", reason: "has an unknown cause")
+  fileprivate init(_ cause: Proto.AuditCause, field: String) throws(SegmentationError) {
+    guard let number = Int16(exactly: cause.rawValue), let known = Self(rawValue: number) else {
+      throw .invalid(field: field, reason: "is unknown")
     }
     self = known
   }

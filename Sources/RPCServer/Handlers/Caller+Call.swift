@@ -10,11 +10,13 @@ extension ServerCall {
     Caller(actor: metadata[Self.actorName] ?? "anonymous", deadline: deadline)
   }
 
-  /// - Parameter requestID: The request's field, empty for none.
+  /// - Parameters:
+  ///   - requestID: The request's field, empty for none.
+  ///   - field: Its path in the request.
   /// - Throws: `SegmentationError.invalid`.
-  func caller(requestID: String) throws -> Caller {
+  func caller(requestID: String, field: String = "request_id") throws -> Caller {
     var caller = caller
-    caller.requestID = requestID.isEmpty ? nil : try RequestID(requestID)
+    caller.requestID = requestID.isEmpty ? nil : try RequestID(requestID, field: field)
     return caller
   }
 }

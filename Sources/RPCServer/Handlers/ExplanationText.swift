@@ -24,15 +24,17 @@ struct ExplanationText: Sendable {
     switch explanation.reason {
     case .assigned: return "in \(slug): \(told(first, "assigned it"))\(until(explanation))"
     case .imported: return "in \(slug): \(told(first, "imported it"))\(until(explanation))"
-    case .outreach where explanation.outreach.covers(explanation.bucket):
-      return """
-        in \(slug): the outreach of \(percent(threshold)) covers the user (bucket \(bucket) is below \(threshold)) and \
-        brought it in\(at(first?.effectiveAt))
-        """
     case .outreach:
+      let source = explanation.records.last { $0.isSource }
+      let deed = (source?.action == .renew ? "took it over" : "brought it in") + at(source?.effectiveAt)
+      if explanation.outreach.covers(explanation.bucket) {
+        return """
+          in \(slug): the outreach of \(percent(threshold)) covers the user (bucket \(bucket) is below \(threshold)) and \
+          \(deed)
+          """
+      }
       return """
-        in \(slug): outreach brought it in\(at(first?.effectiveAt)); that of \(percent(threshold)) would not \
-        (bucket \(bucket) is not below \(threshold))
+        in \(slug): outreach \(deed); that of \(percent(threshold)) would not (bucket \(bucket) is not below \(threshold))
         """
     case .neverAssigned where threshold > 0 && explanation.segmentDeletedAt == nil:
       return """
@@ -72,7 +74,7 @@ struct ExplanationText: Sendable {
       default: sentences.append("Before, \(told(begun, "assigned it")).")
       }
     }
-    if let renewal = records.first(where: { $0.action == .renew }) {
+    if let renewal = records.last(where: { $0.action == .renew && !$0.isSource }) {
       sentences.append("\(capitalised(told(renewal, "changed the expiry"))).")
     }
     if records.isEmpty, explanation.segment.createdAt > explanation.instant {

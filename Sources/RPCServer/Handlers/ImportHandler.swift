@@ -13,7 +13,8 @@ extension MembershipHandlers {
     let first = try await iterator.next() ?? ImportMembershipsRequest()
     let options = first.options ?? ImportOptions()
     let session = memberships.beginImport(
-      try Segmentation.ImportOptions(options), by: try call.caller(requestID: options.requestID))
+      try Segmentation.ImportOptions(options),
+      by: try call.caller(requestID: options.requestID, field: "options.request_id"))
     try await session.add(Self.rows(first.rows))
     while let request = try await iterator.next() {
       guard request.options == nil else {

@@ -95,6 +95,7 @@ final class LoopServices: @unchecked Sendable {
   func collect(into set: inout MetricSet) {
     pool.collect(into: &set, as: "calls")
     feedPool.collect(into: &set, as: "followers")
+    listingPool.collect(into: &set, as: "listings")
     statistics.collect(into: &set)
     set.add(Self.followers, feed.followers)
     monitor.collect(into: &set)

@@ -7,6 +7,8 @@ import Postgres
 /// changes nothing of that, so `recorded_at` will do, which the log is partitioned by.
 enum HistorySQL {
   private static let order = "era DESC, xid DESC, sequence DESC"
+  /// What tells where a membership came from: an assignment, or outreach that took it over (a renewal by it).
+  private static let isSource = "(action = 1 OR action = 3 AND cause = 3)"
 
   /// $1 an instant. The clock, and the transactions that may still write something that took effect by that instant: who
   /// writes to the log or to the segments holds a lock on the table from before its statement's time until its end.
@@ -40,18 +42,20 @@ enum HistorySQL {
     ORDER BY last.user_id, s.slug
     """)
 
-  /// As `segmentsOfMany`, with all that a membership held: its assignment is the last one by then.
+  /// As `segmentsOfMany`, with all that a membership held: its assignment is the last one by then, and what brought it in is that
+  /// or the outreach that took it over since.
   static let membershipsOfMany = Statement(
     "history_memberships_of_many",
     """
-    SELECT last.user_id, s.slug, s.id, begun.effective_at, last.expires_at, begun.cause
+    SELECT last.user_id, s.slug, s.id, begun.assigned_at, last.expires_at, begun.cause
     FROM (
       SELECT DISTINCT ON (user_id, segment_id) user_id, segment_id, action, expires_at
       FROM segmentd.audit WHERE user_id = ANY ($1) AND recorded_at <= $2
       ORDER BY user_id, segment_id, \(order)
     ) AS last JOIN (
-      SELECT DISTINCT ON (user_id, segment_id) user_id, segment_id, effective_at, cause
-      FROM segmentd.audit WHERE user_id = ANY ($1) AND recorded_at <= $2 AND action = 1
+      SELECT DISTINCT ON (user_id, segment_id) user_id, segment_id, cause,
+        first_value(effective_at) OVER (PARTITION BY user_id, segment_id ORDER BY action, \(order)) AS assigned_at
+      FROM segmentd.audit WHERE user_id = ANY ($1) AND recorded_at <= $2 AND \(isSource)
       ORDER BY user_id, segment_id, \(order)
     ) AS begun USING (user_id, segment_id) JOIN segmentd.segments AS s ON s.id = segment_id
     WHERE last.action <> 2 AND (last.expires_at IS NULL OR last.expires_at > $2)
@@ -66,11 +70,13 @@ enum HistorySQL {
     let records = "segmentd.audit WHERE segment_id = \(segment) AND recorded_at <= \(instant) AND user_id > \(user)"
     return """
       COPY (
-        SELECT user_id, begun.effective_at, last.expires_at, begun.cause
+        SELECT user_id, begun.assigned_at, last.expires_at, begun.cause
         FROM (
           SELECT DISTINCT ON (user_id) user_id, action, expires_at FROM \(records) ORDER BY user_id, \(order)
         ) AS last JOIN (
-          SELECT DISTINCT ON (user_id) user_id, effective_at, cause FROM \(records) AND action = 1
+          SELECT DISTINCT ON (user_id) user_id, cause,
+            first_value(effective_at) OVER (PARTITION BY user_id ORDER BY action, \(order)) AS assigned_at
+          FROM \(records) AND \(isSource)
           ORDER BY user_id, \(order)
         ) AS begun USING (user_id)
         WHERE last.action <> 2 AND (last.expires_at IS NULL OR last.expires_at > \(instant))
@@ -91,15 +97,16 @@ enum HistorySQL {
     LIMIT 1
     """)
 
-  /// $1 user, $2 segment, $3 the instant: the last record of each action that had taken effect, the latest first.
+  /// $1 user, $2 segment, $3 the instant: the last record of each action that had taken effect, of outreach and of others, the
+  /// latest first.
   static let lastRecords = Statement(
     "history_last_records",
     """
     SELECT * FROM (
-      SELECT DISTINCT ON (action) era, xid, sequence, action, cause, expires_at, effective_at, recorded_at, segment_slug,
+      SELECT DISTINCT ON (action, cause = 3) era, xid, sequence, action, cause, expires_at, effective_at, recorded_at, segment_slug,
         actor, request_id
       FROM segmentd.audit WHERE user_id = $1 AND segment_id = $2 AND effective_at <= $3
-      ORDER BY action, \(order)
+      ORDER BY action, cause = 3, \(order)
     ) AS last
     ORDER BY \(order)
     """)

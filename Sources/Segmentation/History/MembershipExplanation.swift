@@ -27,7 +27,8 @@ package struct MembershipExplanation: Sendable {
   package let segmentDeletedAt: Timestamp?
   /// At the instant; nil when there was none.
   package let membership: Membership?
-  /// Those that decide, oldest first: the last assignment, the last renewal of that, and its end.
+  /// Those that decide, oldest first: the last assignment, its last renewals (by outreach that took it over, and by others),
+  /// and its end.
   package let records: [AuditRecord]
   package let bucket: Bucket
   /// At the instant.
@@ -37,7 +38,8 @@ package struct MembershipExplanation: Sendable {
 
   package var isMember: Bool { membership != nil }
 
-  /// - Parameter latest: The last record of each action that had taken effect by the instant, the latest first.
+  /// - Parameter latest: The last record of each action that had taken effect by the instant, of outreach and of others, the
+  ///   latest first.
   init(
     _ user: UserID, in past: PastSegment, at instant: Timestamp, latest: [AuditRecord], userCreatedAt: Timestamp?
   ) throws(SegmentationError) {
@@ -57,7 +59,7 @@ package struct MembershipExplanation: Sendable {
     case .assigned, .imported, .outreach:
       membership = Membership(
         user: user, segment: segment.id, slug: segment.slug, assignedAt: begun?.effectiveAt ?? instant,
-        expiresAt: records.last?.expiresAt, source: begun?.cause ?? .request)
+        expiresAt: records.last?.expiresAt, source: records.last(where: { $0.isSource })?.cause ?? .request)
     default: membership = nil
     }
   }
@@ -78,10 +80,15 @@ package struct MembershipExplanation: Sendable {
     // What has taken effect and is not written yet.
     if let expiry = last.expiresAt, expiry <= min(instant, past.deletedAt ?? instant) { return .expired }
     guard past.lived(at: instant) else { return .segmentDeleted }
-    switch records.first?.cause {
+    switch records.last(where: { $0.isSource })?.cause {
     case .import: return .imported
     case .outreach: return .outreach
     default: return .assigned
     }
   }
+}
+
+extension AuditRecord {
+  /// Whether it tells where a membership came from: an assignment, or outreach that took it over.
+  package var isSource: Bool { action == .assign || action == .renew && cause == .outreach }
 }

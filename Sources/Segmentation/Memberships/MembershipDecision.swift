@@ -58,7 +58,8 @@ struct MembershipDecision: Sendable {
       let living = look.segments[reference]
       if let living {
         guard seen.insert(living.id).inserted else {
-          throw .invalid(field: update.field(index) + ".segment", reason: "names a segment a second time")
+          let field = update.field(index) + (index < update.assign.count ? ".segment" : "")
+          throw .invalid(field: field, reason: "names a segment a second time")
         }
       } else if index < update.assign.count || update.missingPolicy == .fail {
         throw .segmentNotFound(reference)

@@ -44,7 +44,9 @@ package struct MembershipUpdate: Hashable, Sendable {
   func check(_ settings: SegmentationSettings) throws(SegmentationError) {
     let count = assign.count + remove.count
     guard count <= settings.maximumItemsPerUpdate else {
-      throw .invalid(field: "assign", reason: "and remove must have at most \(settings.maximumItemsPerUpdate) entries")
+      throw .invalid(
+        field: assign.isEmpty ? "remove" : "assign",
+        reason: "must have at most \(settings.maximumItemsPerUpdate) entries, assign and remove together")
     }
     for (index, assignment) in assign.enumerated() {
       if case .after(let microseconds) = assignment.expiry, microseconds <= 0 {

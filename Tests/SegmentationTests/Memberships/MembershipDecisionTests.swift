@@ -49,7 +49,7 @@ import Testing
     #expect(throws: SegmentationError.invalid(field: "assign[1].segment", reason: reason)) {
       try decide(MembershipUpdate(user: user, assign: [assignment("B"), SegmentAssignment(byID)]))
     }
-    #expect(throws: SegmentationError.invalid(field: "remove[0].segment", reason: reason)) {
+    #expect(throws: SegmentationError.invalid(field: "remove[0]", reason: reason)) {
       try decide(MembershipUpdate(user: user, assign: [assignment("B")], remove: [byID]))
     }
   }

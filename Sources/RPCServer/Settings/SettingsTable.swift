@@ -24,7 +24,8 @@ package enum SettingsTable {
     "data-dir", .text("the path of a directory"), "DIR", default: ".segmentd", "Where the private PostgreSQL lives")
   static let databaseConnections = Setting(
     "database-connections", .integer(1...64), "COUNT", default: "4",
-    "PostgreSQL connections of each event loop; up to 5 more serve those who follow the audit log or list the past, one the rollouts")
+    "PostgreSQL connections of each event loop; up to 5 more serve those who follow the audit log or list the past, one the rollouts"
+  )
   static let databaseWaitLimit = Setting(
     "database-wait-limit", .integer(0...1_000_000), "COUNT", default: "1024",
     "Callers of each event loop that may wait for a connection; one more is refused with RESOURCE_EXHAUSTED")

@@ -145,6 +145,8 @@ struct PastSegment: Sendable {
   let segment: Segment
   /// Nil while it lives.
   let deletedAt: Timestamp?
+  /// At the instant that was looked up.
+  let outreach: Outreach
 
   func lived(at instant: Timestamp) -> Bool {
     segment.createdAt <= instant && deletedAt.map { $0 > instant } ?? true
@@ -162,7 +164,9 @@ extension HistoryStore {
         [.optionalText(reference.slugText), .optionalInt64(reference.idNumber), .timestamp(instant)],
         deadline: caller.deadline)
       guard result.rowCount > 0 else { return nil }
-      return PastSegment(segment: try Segment(result, row: 0), deletedAt: try result.optionalTimestamp(0, 6))
+      return PastSegment(
+        segment: try Segment(result, row: 0), deletedAt: try result.optionalTimestamp(0, 6),
+        outreach: Outreach(stored: try result.int32(0, 7)))
     }
   }
 }

@@ -49,7 +49,7 @@ package struct MembershipExplanation: Sendable {
     segment = past.segment
     segmentDeletedAt = past.deletedAt
     bucket = try Bucket(of: user, in: past.segment.id)
-    outreach = past.segment.outreach
+    outreach = past.outreach
     let begun = latest.first { $0.action == .assign }
     // A renewal or an end of an earlier assignment has no part in it.
     records = latest.reversed().filter { record in begun.map { record.position >= $0.position } ?? true }

@@ -14,8 +14,9 @@ package final class Sweeper: @unchecked Sendable {
 
   /// At most so many. The number stands in the text, for the planner to see: a plan for any number reads the whole table.
   ///
-  /// A membership that was renewed or removed since the look is left alone: its row is compared again when it is taken; one
-  /// of a deleted segment ends with that. Columns: how many were due, how many were ended, for how many seconds the oldest was due, and the time in seconds since 1970.
+  /// A membership that was renewed or removed since the look is left alone: its row is compared again when it is taken; one of a
+  /// deleted segment ends with that. Columns: how many were due, how many were ended, for how many seconds the oldest was due, and
+  /// the time in seconds since 1970.
   private static func sweep(atMost count: Int) -> Statement {
     Statement(
       "sweep",

@@ -225,8 +225,11 @@ package final class HTTP2Stream: @unchecked Sendable {
     case .none: return
     case .prepared(let headers, let lastValue):
       withUnsafeBytes(of: lastValue) { value in
-        headers.withLastValue(value) { _ = nghttp2_submit_trailer(session.pointer, id, $0, $1) }
+        headers.withLastValue(value, isFirst: !session.hasSentLastValue) {
+          _ = nghttp2_submit_trailer(session.pointer, id, $0, $1)
+        }
       }
+      session.hasSentLastValue = true
     case .block(let headers):
       headers.withNameValues { _ = nghttp2_submit_trailer(session.pointer, id, $0, $1) }
     }

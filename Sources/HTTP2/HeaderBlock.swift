@@ -93,17 +93,19 @@ package final class PreparedHeaders: @unchecked Sendable {
     }
   }
 
-  /// Lends the fields with the last one's value replaced: nghttp2 copies that one, and does not put it into the table of what it
-  /// may refer to later, as it is never the same again.
+  /// Lends the fields with the last one's value replaced, which nghttp2 copies.
+  /// - Parameter isFirst: Whether the connection has not sent this field before. The first one goes into the table of what later
+  ///   ones may refer to, for the sake of its name; the others do not, as a value is never the same again.
   func withLastValue<Result>(
-    _ value: UnsafeRawBufferPointer, _ body: (UnsafeMutablePointer<nghttp2_nv>?, Int) -> Result
+    _ value: UnsafeRawBufferPointer, isFirst: Bool, _ body: (UnsafeMutablePointer<nghttp2_nv>?, Int) -> Result
   ) -> Result {
     withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: fields.count) { list in
       for (index, field) in fields.enumerated() { list.initializeElement(at: index, to: field) }
       if let last = list.indices.last {
         list[last].value = UnsafeMutablePointer(mutating: value.bindMemory(to: UInt8.self).baseAddress)
         list[last].valuelen = value.count
-        list[last].flags = UInt8(NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | NGHTTP2_NV_FLAG_NO_INDEX.rawValue)
+        list[last].flags = UInt8(
+          NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | (isFirst ? 0 : NGHTTP2_NV_FLAG_NO_INDEX.rawValue))
       }
       return body(list.baseAddress, list.count)
     }

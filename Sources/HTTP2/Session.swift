@@ -13,6 +13,8 @@ package final class Session: @unchecked Sendable {
 
   let pointer: OpaquePointer
   let loop: EventLoop
+  /// Whether trailers with a value of their own have been sent (`PreparedHeaders.withLastValue`).
+  var hasSentLastValue = false
   package let configuration: HTTP2Configuration
   private let role: Role
   /// nghttp2 fires no close callbacks when a session is freed, so the live streams are listed (and kept alive) here.

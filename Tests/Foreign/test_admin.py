@@ -4,15 +4,15 @@ import http.client
 import json
 import re
 import socket
+import subprocess
 import time
-import urllib.error
-import urllib.request
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
-from conftest import start_segmentd
+from conftest import Database, start_segmentd
 from segmentation.v1 import membership_service_pb2 as messages
 from segmentation.v1 import membership_service_pb2_grpc as rpc
 
@@ -232,3 +232,46 @@ def test_the_log_level_changes_while_running(data_dir):
     assert "silent" not in calls
     # The first call connects to PostgreSQL, which takes longer than a millisecond.
     assert calls["quiet"]["message"] == "slow call" and calls["quiet"]["level"] == "warning"
+
+
+def test_readiness_names_what_is_missing_and_health_stays_as_it_is(data_dir):
+    folder = data_dir / "ready"
+    folder.mkdir()
+    folder.chmod(0o755)
+    server = start_segmentd(folder, wrapper=False)
+    database = Database(folder)
+    admin = admin_address(server)
+
+    def wait_for(status, words):
+        deadline = time.monotonic() + 30
+        while (answer := ask(admin, "GET", "/readyz"))[0] != status or words not in answer[2]:
+            assert time.monotonic() < deadline, answer
+            time.sleep(0.05)
+        assert value(scrape(admin), "segmentd_ready") == (status == 200)
+        with grpc.insecure_channel(server.address) as channel:
+            health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+        assert health.status == health_pb2.HealthCheckResponse.SERVING
+
+    def outside(sql):
+        done = subprocess.run([*database.command[:-1], "postgres", "-c", sql], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+
+    try:
+        wait_for(200, "ready")
+        newest = database.query("SELECT max(number) FROM segmentd.migrations")
+        database.query("CREATE TABLE kept AS SELECT * FROM segmentd.migrations WHERE number = " + newest)
+        database.query("DELETE FROM segmentd.migrations WHERE number = " + newest)
+        wait_for(503, f"is at migration {int(newest) - 1} and needs {newest}")
+        database.query("INSERT INTO segmentd.migrations SELECT * FROM kept")
+        wait_for(200, "ready")
+        # A newer version has migrated already: this one goes on.
+        database.query("INSERT INTO segmentd.migrations VALUES (999, 'newer', 'x')")
+        time.sleep(1.5)
+        wait_for(200, "ready")
+        outside("ALTER DATABASE segmentd ALLOW_CONNECTIONS false")
+        outside("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'segmentd'")
+        wait_for(503, "database is not available")
+        outside("ALTER DATABASE segmentd ALLOW_CONNECTIONS true")
+        wait_for(200, "ready")
+    finally:
+        server.stop()

@@ -118,6 +118,7 @@ struct ServerProcess {
     var collectors =
       server.collectors + zip(loops, services).map { loop, services in (loop, { services.collect(into: &$0) }) }
     if let certificate { collectors.append((loops[0], { certificate.collect(into: &$0) })) }
+    collectors.append((loops[0], { readiness.collect(into: &$0) }))
     let metrics = MetricsGatherer(collectors)
     let admin = try await loops[0].perform { [settings, level, logger] in
       try AdminServer(
@@ -128,7 +129,7 @@ struct ServerProcess {
     let chores = startChores(services[0], readiness, on: loops[0])
     await stop.wait()
     logger.info("stopping; calls have \(settings.shutdownGrace) to finish")
-    readiness.missing = "stopping"
+    readiness.stop()
     for (service, loop) in zip(services, loops) { loop.execute { service.stopServing() } }
     if settings.connections.drainPause > .zero { try? await Task.sleep(for: settings.connections.drainPause) }
     for (service, loop) in zip(services, loops) { loop.execute { service.endWatching() } }
@@ -147,7 +148,7 @@ struct ServerProcess {
     return [
       loop.spawn { await services.sweeper.run(every: interval) },
       loop.spawn { await services.rollouts.run() },
-      loop.spawn { await readiness.watch(services.installation) },
+      loop.spawn { await readiness.watch(services.installation, Migrator(pool: services.pool)) },
       loop.spawn { [logger] in
         while (try? await loop.sleep(for: Self.maintenanceInterval)) != nil {
           do { try await services.installation.maintain() } catch { logger.error("upkeep failed: \(error)") }

@@ -131,6 +131,18 @@ package struct Migrator: Sendable {
     }
   }
 
+  /// As `requireCurrent`, but a database that is newer than this program will do: in a rolling update the first instance of the
+  /// next version migrates while others of this one still answer.
+  /// - Throws: `SegmentationError`: `notMigrated`, `schemaMismatch` when it was made from other files.
+  package func requireEnough(deadline: ContinuousClock.Instant? = nil) async throws(SegmentationError) {
+    let known = try Migration.all()
+    let applied = try await appliedNow(deadline)
+    try Self.check(Array(applied.prefix(known.count)), against: known)
+    guard applied.count >= known.count else {
+      throw .notMigrated(current: applied.count, needed: known.count)
+    }
+  }
+
   private func appliedNow(_ deadline: ContinuousClock.Instant?) async throws(SegmentationError) -> [Applied] {
     try await translating {
       try await pool.withConnection(deadline: deadline) { connection in

@@ -37,6 +37,35 @@ import Testing
     #expect(Failure.describe(two).lines == ["INVALID_ARGUMENT: slug is empty", "  outreach: is above 1"])
   }
 
+  @Test("what must be done first is told, and the call's id where the server's log has more")
+  func remedies() {
+    let violation = GoogleRPCPreconditionFailure.Violation(type: "MIGRATION", description: "run `segmentd migrate up`")
+    let id = GoogleRPCRequestInfo(requestID: "abc")
+    let old = RPCError(
+      .failedPrecondition, "old", with: .packing(GoogleRPCPreconditionFailure(violations: [violation]), id))
+    #expect(
+      Failure.describe(old).lines == [
+        "FAILED_PRECONDITION: old", "  run `segmentd migrate up`", "  the server's log has more under request id abc",
+      ])
+    let mine = RPCError(.notFound, "no such user", with: .packing(id))
+    #expect(Failure.describe(mine).lines == ["NOT_FOUND: no such user"])
+  }
+
+  @Test("details that are added go behind those that are there, and come with a reason when there are none")
+  func adding() throws {
+    let more = [ProtoAny].packing(GoogleRPCRequestInfo(requestID: "abc"))
+    let bare = RPCError(.unimplemented, "no", reason: "UNKNOWN_METHOD").adding(more)
+    #expect(bare.detail(GoogleRPCErrorInfo.self)?.reason == "UNKNOWN_METHOD")
+    #expect(bare.detail(GoogleRPCRequestInfo.self)?.requestID == "abc")
+    let rich = RPCError(violations: [.init(field: "slug", description: "is empty")]).adding(more)
+    let status = try GoogleRPCStatus(decoding: rich.details)
+    #expect(status.code == 3 && status.message == "slug is empty")
+    #expect(
+      status.details.map(\.messageName).map { String($0) } == [
+        "google.rpc.ErrorInfo", "google.rpc.BadRequest", "google.rpc.RequestInfo",
+      ])
+  }
+
   @Test("a message of the server cannot move the cursor")
   func escapes() {
     #expect(Failure.describe(RPCError(.unknown, "a\u{1b}[2J\nb")).lines == ["UNKNOWN: a\\u{1b}[2J\\u{a}b"])

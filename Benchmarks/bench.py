@@ -322,6 +322,16 @@ def exports(server, database):
     return rows
 
 
+def idle_connections():
+    say("Idle connections")
+    command = [sys.executable, ROOT / "Benchmarks" / "idle_connections.py", BIN / "EchoServer"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"idle connections: {done.stderr}")
+    say("  " + done.stdout.strip())
+    return done.stdout.strip()
+
+
 # --- the page ----------------------------------------------------------------------------------------------------
 
 
@@ -352,6 +362,7 @@ def main():
         answered, varied = queries(server, database, body)
         limits = pgbench(database)
         exported = exports(server, database)
+    idle = idle_connections()
     peers = "beside grpc-go + pgx and the C floor" if peer("go-grpc") else (
         "the other servers were not at hand: set PEERS_OUT to their builds to have them measured in the same run")
     pgbench_rows = "".join(f"| {clients} | {rate:,.0f} |\n" for clients, rate in limits)
@@ -390,7 +401,11 @@ The whole log as CSV into a file.
 
 | | records | records/s | server us/record | server peak RSS MiB |
 |---|---|---|---|---|
-{export_rows}""")
+{export_rows}
+## Idle connections
+
+The server's memory for each, by `Benchmarks/idle_connections.py`: {idle}.
+""")
     say("Wrote docs/benchmarks.md")
 
 

@@ -37,6 +37,8 @@ package struct ConnectionCounters: Sendable, Hashable {
   package var headerListsRefused = 0
   /// Their handler had to wait for another of the connection.
   package var handlersDelayed = 0
+  /// As many streams were open on the loop as handlers may run.
+  package var streamsRefused = 0
   /// As many handlers ran as may.
   package var handlersRefused = 0
   /// As much of requests waited as may.
@@ -79,6 +81,7 @@ package struct ConnectionCounters: Sendable, Hashable {
     Field(name: "continuation_floods", path: \.continuationFloods, isGauge: false),
     Field(name: "header_lists_refused", path: \.headerListsRefused, isGauge: false),
     Field(name: "handlers_delayed", path: \.handlersDelayed, isGauge: false),
+    Field(name: "streams_refused", path: \.streamsRefused, isGauge: false),
     Field(name: "handlers_refused", path: \.handlersRefused, isGauge: false),
     Field(name: "inputs_refused", path: \.inputsRefused, isGauge: false),
   ]

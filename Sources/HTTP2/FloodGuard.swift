@@ -55,10 +55,17 @@ struct FloodGuard {
         index += count
         continue
       }
-      head = head << 8 | UInt64(bytes[index])
-      headCount += 1
-      index += 1
-      guard headCount == Self.headStart else { continue }
+      if headCount == 0, bytes.count - index >= Self.headStart {
+        // The usual case: the head is there at once.
+        let start = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt32.self))
+        head = UInt64(start) << 8 | UInt64(bytes[index + 4])
+        index += Self.headStart
+      } else {
+        head = head << 8 | UInt64(bytes[index])
+        headCount += 1
+        index += 1
+        guard headCount == Self.headStart else { continue }
+      }
       let flood = frame(
         length: Int(head >> 16), type: UInt8(truncatingIfNeeded: head >> 8), flags: UInt8(truncatingIfNeeded: head))
       head = 0

@@ -291,7 +291,7 @@ package final class Session: @unchecked Sendable {
 
   /// We reset a stream. It may be the answer to what breaks the protocol, and then is the peer's doing.
   func resetSent(_ code: HTTP2ErrorCode) {
-    guard code != .noError, let flood = floodGuard?.provokedReset() else { return }
+    guard code != .noError, code != .refusedStream, let flood = floodGuard?.provokedReset() else { return }
     self.flood = flood
   }
 

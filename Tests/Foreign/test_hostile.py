@@ -92,6 +92,9 @@ class Hostile:
         return codes[-1] if codes else None
 
     def close(self):
+        # The thread that reads keeps the socket open otherwise.
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
 
 
@@ -478,3 +481,24 @@ def test_parts_of_messages_on_many_streams():
         eventually(lambda: server.counters()["inputs_refused"] >= 200)
         assert IS_SLOW or server.kib() - before < 32 << 10
         hostile.close()
+
+
+def test_streams_that_never_become_calls_are_bounded():
+    """A unary call whose message never comes has no handler, but it has a stream."""
+    with serving("runningHandlers=300") as server:
+        many = [Hostile(server.address) for _ in range(4)]
+        for hostile in many:
+            hostile.send(b"".join(headers(2 * n + 1) for n in range(200)))
+        eventually(lambda: sum(len(h.kinds(RST)) for h in many) >= 500)
+        for hostile in many:
+            assert all(f[3] == struct.pack("!I", 7) for f in hostile.kinds(RST))
+            hostile.close()
+        def recovered():
+            try:
+                return server.counters()["streams"] <= 2
+            except grpc.RpcError:
+                return False
+
+        eventually(recovered)
+        # The polite client was refused meanwhile, in the way that makes clients try again.
+        server.polite_failures = [e for e in server.polite_failures if e.code() != grpc.StatusCode.UNAVAILABLE]

@@ -41,7 +41,6 @@ final class ServerLoop: @unchecked Sendable {
   var counters: ConnectionCounters {
     var counters = tally.counters
     counters.connections = connections.count
-    counters.streams = connections.values.reduce(0) { $0 + $1.streamCount }
     return counters
   }
 

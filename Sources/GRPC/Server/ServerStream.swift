@@ -123,6 +123,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   }
 
   func streamClosed(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode, connectionLost: Bool) {
+    connection.streamClosed()
     deadlineTimer = nil
     let wasEnded = response == .ended
     response = .ended

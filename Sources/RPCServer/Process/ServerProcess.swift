@@ -38,7 +38,10 @@ struct ServerProcess {
   /// - Throws: What `CommandFailure` has a line for.
   func run() async throws {
     ProcessMetrics.begin()
-    DescriptorLimit.raise()
+    let possible = settings.connections.possibleConnections
+    if possible < settings.connections.maxConnections {
+      logger.warning("the system has descriptors for \(possible) connections only; see ulimit -n")
+    }
     // Before anything that takes time.
     for endpoint in [settings.listen, settings.adminListen] {
       _ = try Listener.reserve(SocketAddress.resolve(endpoint)[0])

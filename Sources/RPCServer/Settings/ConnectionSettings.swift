@@ -1,3 +1,4 @@
+import EventLoop
 import GRPC
 import HTTP2
 
@@ -44,10 +45,22 @@ package struct ConnectionSettings: Sendable {
   }
 }
 
+extension ConnectionSettings {
+  /// What else the process has open: PostgreSQL's sockets, listeners, logs.
+  private static let otherDescriptors = 512
+
+  /// `maxConnections`, or as many as the system has descriptors for: without one for PostgreSQL no call could be answered.
+  var possibleConnections: Int {
+    let descriptors = DescriptorLimit.raise()
+    return descriptors > 0
+      ? min(maxConnections, max(descriptors / 2, descriptors - Self.otherDescriptors)) : maxConnections
+  }
+}
+
 extension ServerConfiguration {
   mutating func apply(_ settings: ConnectionSettings) {
     compressesAnswers = settings.compression == .on
-    limits.connections = settings.maxConnections
+    limits.connections = settings.possibleConnections
     limits.runningHandlers = settings.maxRunningCalls
     limits.handshakeTimeout = settings.handshakeTimeout
     limits.frameTimeout = settings.frameTimeout

@@ -9,7 +9,7 @@ extension SettingsTable {
     "Connections of all event loops together; one more is closed at once")
   static let maxRunningCalls = Setting(
     "max-running-calls", .integer(1...1_000_000), "COUNT", default: "20000",
-    "Handlers that run at once on each event loop; one more call is answered with UNAVAILABLE")
+    "Calls at once on each event loop, and handlers that run; one more is refused with UNAVAILABLE")
   static let handshakeTimeout = Setting(
     "handshake-timeout", .duration(.milliseconds(10) ... .seconds(3600)), "TIME", default: "10s",
     "How long a new connection may take until it speaks HTTP/2")

@@ -25,7 +25,7 @@ final class ServerConnection: @unchecked Sendable {
     let session = try Session(
       .server, configuration: server.configuration.http2, on: server.loop, tally: server.tally,
       onStream: { stream in
-        if let connection = opened.connection { stream.delegate = ServerStream(stream, of: connection) }
+        opened.connection?.opened(stream)
       })
     lookedAt = .now
     watch = ConnectionWatch(server.configuration.limits, openedAt: lookedAt)
@@ -42,8 +42,6 @@ final class ServerConnection: @unchecked Sendable {
     var connection: ServerConnection?
   }
 
-  var streamCount: Int { http2.session.streamCount }
-
   func shutDown() {
     http2.shutDown()
   }
@@ -52,6 +50,20 @@ final class ServerConnection: @unchecked Sendable {
   func end() {
     http2.session.forEachDelegate { ($0 as? ServerStream)?.refuse(RPCError(.unavailable, "the server ends the call")) }
     http2.close()
+  }
+
+  /// Streams whose handler has not started cost memory, too.
+  private func opened(_ stream: HTTP2Stream) {
+    guard server.tally.counters.streams < server.configuration.limits.runningHandlers else {
+      server.tally.counters.streamsRefused += 1
+      return stream.reset(.refusedStream)
+    }
+    server.tally.counters.streams += 1
+    stream.delegate = ServerStream(stream, of: self)
+  }
+
+  func streamClosed() {
+    server.tally.counters.streams -= 1
   }
 
   // MARK: Handlers

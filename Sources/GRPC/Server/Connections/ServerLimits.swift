@@ -2,7 +2,8 @@
 package struct ServerLimits: Sendable {
   /// Connections of all loops together; one more is closed at once.
   package var connections = 20_000
-  /// Handlers of one loop that run at once; one more call is answered with UNAVAILABLE.
+  /// Calls of one loop at once, and handlers that run: one more call is refused (UNAVAILABLE, or REFUSED_STREAM, which clients
+  /// take for the same).
   package var runningHandlers = 20_000
   /// From accepting a connection to the client's HTTP/2 preface and settings.
   package var handshakeTimeout = Duration.seconds(10)

@@ -18,7 +18,7 @@ private enum Families {
   static let delayed = MetricFamily(
     "segmentd_grpc_handlers_delayed_total", .counter, "Calls that had to wait for another handler of their connection")
   static let overload = MetricFamily(
-    "segmentd_grpc_handlers_refused_total", .counter, "Calls over --max-running-calls")
+    "segmentd_grpc_calls_refused_total", .counter, "Calls over --max-running-calls")
   static let input = MetricFamily(
     "segmentd_grpc_input_refused_total", .counter, "Calls with which more than --max-queued-input would have waited")
   static let metadata = MetricFamily(
@@ -47,7 +47,7 @@ extension ServerLoop {
     set.add(Families.handlers, now.runningHandlers)
     set.add(Families.waiting, now.waitingHandlers)
     set.add(Families.delayed, now.handlersDelayed)
-    set.add(Families.overload, now.handlersRefused)
+    set.add(Families.overload, now.handlersRefused + now.streamsRefused)
     set.add(Families.input, now.inputsRefused)
     set.add(Families.metadata, now.headerListsRefused)
   }

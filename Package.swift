@@ -124,10 +124,10 @@ let package = Package(
       name: "InteropMessages", dependencies: ["CInteropMessages", "CProto", "CProtobufC", "GRPC"],
       path: "Tests/Interop/InteropMessages", swiftSettings: strict),
     .executableTarget(
-      name: "InteropServer", dependencies: ["InteropMessages", "GRPC", "EventLoop", arguments],
+      name: "InteropServer", dependencies: ["InteropMessages", "GRPC", "TLS", "EventLoop", arguments],
       path: "Tests/Interop/InteropServer", swiftSettings: strict),
     .executableTarget(
-      name: "InteropClient", dependencies: ["InteropMessages", "GRPC", "EventLoop", arguments],
+      name: "InteropClient", dependencies: ["InteropMessages", "GRPC", "TLS", "EventLoop", arguments],
       path: "Tests/Interop/InteropClient", swiftSettings: strict),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: strict),
     // `make fuzz`

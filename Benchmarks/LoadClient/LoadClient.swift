@@ -12,17 +12,17 @@ import Proto
 /// Asks for the segments of random users for a while, and prints how many calls were answered in a second: h2load sends the same
 /// request every time, which a server may answer from one row. One thread.
 ///
-///     load-client HOST:PORT PATH USERS SECONDS CONNECTIONS STREAMS
+///     load-client HOST:PORT,... PATH USERS SECONDS CONNECTIONS STREAMS
 @main
 struct LoadClient {
   static func main() async throws {
     let arguments = CommandLine.arguments.dropFirst()
     let numbers = arguments.dropFirst(2).compactMap { Int64($0) }
-    guard arguments.count == 6, numbers.count == 4, let target = arguments.first else {
-      print("usage: load-client HOST:PORT PATH USERS SECONDS CONNECTIONS STREAMS")
+    guard arguments.count == 6, numbers.count == 4, let servers = arguments.first else {
+      print("usage: load-client HOST:PORT,... PATH USERS SECONDS CONNECTIONS STREAMS")
       exit(64)
     }
-    let endpoint = try Endpoint(target)
+    let target = try Target(servers)
     let method = MethodDescriptor<GetUserSegmentsRequest, GetUserSegmentsResponse>(
       path: arguments[2], request: .proto, response: .proto)
     let loop = try EventLoop(name: "load")
@@ -32,7 +32,7 @@ struct LoadClient {
     let begin = ContinuousClock.now
     let count = await withTaskGroup(of: Int.self) { group in
       for _ in 0..<numbers[2] {
-        let channel = Channel(to: endpoint, on: loop)
+        let channel = Channel(to: target, on: loop)
         for _ in 0..<numbers[3] {
           group.addTask(executorPreference: loop) { await calls(channel, method, users: users, until: end) }
         }

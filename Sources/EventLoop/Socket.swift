@@ -58,6 +58,11 @@ package final class Socket: Sendable {
     return code == 0 ? nil : SocketError(code: code, operation: "connect")
   }
 
+  /// Ends both directions; whoever holds the socket may go on to do so.
+  package func shutDown() {
+    shutdown(descriptor.raw, Int32(SHUT_RDWR))
+  }
+
   package func read(into buffer: UnsafeMutableRawBufferPointer) throws(SocketError) -> ReadResult {
     while true {
       let count = recv(descriptor.raw, buffer.baseAddress, buffer.count, 0)

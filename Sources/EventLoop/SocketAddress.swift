@@ -7,7 +7,7 @@ import CEvent
 #endif
 
 /// An IPv4 or IPv6 address with a port.
-package struct SocketAddress: @unchecked Sendable, CustomStringConvertible {
+package struct SocketAddress: @unchecked Sendable, Equatable, CustomStringConvertible {
   private var storage: sockaddr_storage
   private var length: socklen_t
 
@@ -34,9 +34,13 @@ package struct SocketAddress: @unchecked Sendable, CustomStringConvertible {
   /// Resolves a host name or a numeric address. Blocks while the system's resolver works.
   /// - Returns: All its addresses, in the resolver's order of preference; never empty.
   package static func resolve(_ endpoint: Endpoint) throws(SocketError) -> [SocketAddress] {
+    try resolve(endpoint, onlyNumeric: false)
+  }
+
+  static func resolve(_ endpoint: Endpoint, onlyNumeric: Bool) throws(SocketError) -> [SocketAddress] {
     var hints = addrinfo()
     hints.ai_socktype = Socket.stream
-    hints.ai_flags = AI_NUMERICSERV
+    hints.ai_flags = AI_NUMERICSERV | (onlyNumeric ? AI_NUMERICHOST : 0)
     var list: UnsafeMutablePointer<addrinfo>?
     let code = getaddrinfo(endpoint.host, String(endpoint.port), &hints, &list)
     guard code == 0 else { throw SocketError(resolving: endpoint.host, code: code) }
@@ -51,6 +55,13 @@ package struct SocketAddress: @unchecked Sendable, CustomStringConvertible {
     }
     guard !addresses.isEmpty else { throw SocketError(resolving: endpoint.host, code: EAI_NONAME) }
     return addresses
+  }
+
+  package static func == (left: SocketAddress, right: SocketAddress) -> Bool {
+    left.length == right.length
+      && withUnsafeBytes(of: left.storage) { first in
+        withUnsafeBytes(of: right.storage) { first.prefix(Int(left.length)).elementsEqual($0.prefix(Int(left.length))) }
+      }
   }
 
   package var family: Int32 { Int32(storage.ss_family) }

@@ -37,6 +37,8 @@ package final class HTTP2Stream: @unchecked Sendable {
   /// The sum of the header list so far, as SETTINGS_MAX_HEADER_LIST_SIZE counts.
   var headerListSize = 0
   var remoteEnded = false
+  /// A request of ours whose headers have not gone out: whatever ends it now, but we ourselves, the server has not seen it.
+  private(set) var isUnsent = false
 
   private let headerListLimit: Int
   // The session's list of streams. It keeps the previous one alive: a stream that leaves the list is unlinked on both sides.
@@ -94,6 +96,7 @@ package final class HTTP2Stream: @unchecked Sendable {
   /// The request's headers are submitted: data may follow unless the stream `isEnded` with them.
   func requested(id: Int32, isEnded: Bool) {
     self.id = id
+    isUnsent = true
     sending = isEnded ? .finished(trailers: .none) : .open
   }
 
@@ -133,6 +136,7 @@ package final class HTTP2Stream: @unchecked Sendable {
   /// Ends the stream at once with RST_STREAM; what is queued is dropped.
   package func reset(_ code: HTTP2ErrorCode) {
     guard !isClosed else { return }
+    isUnsent = false
     nghttp2_submit_rst_stream(session.pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, code.rawValue)
     session.needsFlush()
   }
@@ -170,6 +174,10 @@ package final class HTTP2Stream: @unchecked Sendable {
 
   func headerListBecameTooLarge() {
     session.tally.counters.headerListsRefused += 1
+  }
+
+  func sendsHeaders() {
+    isUnsent = false
   }
 
   func closed(_ code: HTTP2ErrorCode, connectionLost: Bool) {

@@ -29,6 +29,7 @@ package final class Session: @unchecked Sendable {
   package private(set) var receivedGoAway = false
   /// What ended the connection, when an error did.
   package private(set) var lossReason: (any Error)?
+  package weak var observer: (any SessionObserver)?
   private var shutdown = Shutdown.none
 
   /// Counts what the peer overdoes.
@@ -241,7 +242,7 @@ package final class Session: @unchecked Sendable {
     onStream = nil
     while let stream = streams.first {
       streams.remove(stream)
-      stream.closed(.cancel, connectionLost: true)
+      stream.closed(stream.isUnsent ? .refusedStream : .cancel, connectionLost: true)
     }
   }
 
@@ -273,11 +274,12 @@ package final class Session: @unchecked Sendable {
   func streamClosed(_ id: Int32, _ code: HTTP2ErrorCode) {
     guard let stream = stream(id) else { return }
     streams.remove(stream)
-    stream.closed(code, connectionLost: false)
+    stream.closed(stream.isUnsent ? .refusedStream : code, connectionLost: false)
   }
 
   func settingsReceived() {
     isEstablished = true
+    observer?.sessionReceivedSettings(self)
   }
 
   func answered() {
@@ -297,6 +299,7 @@ package final class Session: @unchecked Sendable {
 
   func goAwayReceived() {
     receivedGoAway = true
+    observer?.sessionReceivedGoAway(self)
   }
 
   /// The bytes count for the connection at once; the stream's credit is given back when its reader has taken them.

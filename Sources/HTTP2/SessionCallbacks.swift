@@ -13,6 +13,7 @@ final class SessionCallbacks: @unchecked Sendable {
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, onBeginHeaders)
     nghttp2_session_callbacks_set_on_header_callback(callbacks, onHeader)
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, onFrameReceived)
+    nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, beforeFrameSend)
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, onFrameSent)
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, onFrameNotSent)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, onDataChunk)
@@ -92,6 +93,16 @@ private func onFrameReceived(
   default:
     break
   }
+  return 0
+}
+
+/// "Sent" comes too late to tell what the peer cannot have seen: with the next frame.
+private func beforeFrameSend(
+  _ pointer: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let frame, frame.pointee.hd.type == UInt8(NGHTTP2_HEADERS.rawValue) else { return 0 }
+  guard frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST else { return 0 }
+  HTTP2Stream.with(frame.pointee.hd.stream_id, of: pointer) { $0.sendsHeaders() }
   return 0
 }
 

@@ -21,11 +21,15 @@ package struct ProtoMethod<Request: ProtoMessage, Response: ProtoMessage>: Hasha
   /// Who sends how many messages.
   package var kind: ProtoMethodKind { description.kind }
 
+  /// Whether calling it twice does what calling it once does, as its `idempotency_level` says.
+  package let isIdempotent: Bool
+
   /// A method of a service by its full name; those of the protos are in each service's `Methods`.
-  package init(_ service: String, _ name: String, _ kind: ProtoMethodKind) {
+  package init(_ service: String, _ name: String, _ kind: ProtoMethodKind, isIdempotent: Bool = false) {
     description = ProtoMethodDescription(
       service: service, name: name, path: "/\(service)/\(name)", kind: kind, request: Request.fullName,
       response: Response.fullName)
+    self.isIdempotent = isIdempotent
   }
 }
 

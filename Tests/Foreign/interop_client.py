@@ -23,7 +23,8 @@ GZIP = grpc.Compression.Gzip
 
 @contextlib.contextmanager
 def stub(address):
-    with grpc.insecure_channel(address) as channel:
+    # A connection of its own: the proxies take up with each connection.
+    with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
         yield test_pb2_grpc.TestServiceStub(channel)
 
 

@@ -43,7 +43,8 @@ class Messages:
 
 @contextlib.contextmanager
 def recording_proxy(target):
-    """Yields the proxy's address and two queues: whether each request, and each response, was compressed, in order."""
+    """Yields the proxy's address and two queues: whether each request, and each response, of the latest connection was
+    compressed, in order."""
     host, port = target.rsplit(":", 1)
     requests, responses = queue.Queue(), queue.Queue()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -62,6 +63,9 @@ def recording_proxy(target):
             while True:
                 client, _ = listener.accept()
                 server = socket.create_connection((host, int(port)))
+                for flags in (requests, responses):
+                    with flags.mutex:
+                        flags.queue.clear()
                 sockets.extend([client, server])
                 for arguments in [
                     (client, server, Messages(requests, PREFACE)),

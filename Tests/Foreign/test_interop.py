@@ -4,16 +4,22 @@ import subprocess
 
 import interop_client
 import pytest
+from certificates import Authority
 from conftest import Process, binary
 from interop_server import grpcio_server
 
 CASES = [
     "empty_unary",
     "large_unary",
+    "client_compressed_unary",
+    "server_compressed_unary",
     "client_streaming",
+    "client_compressed_streaming",
     "server_streaming",
+    "server_compressed_streaming",
     "ping_pong",
     "empty_stream",
+    "custom_metadata",
     "status_code_and_message",
     "special_status_message",
     "unimplemented_method",
@@ -37,17 +43,41 @@ def their_server():
         yield address
 
 
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def tls_server(authority):
+    certificate, key = authority.issue("interop")
+    files = [f"--tls_cert_file={certificate}", f"--tls_key_file={key}"]
+    process = Process([binary("segmentd-interop"), "--host", "127.0.0.1", "--port", "0", "--use_tls=true", *files])
+    yield process.address
+    assert process.stop() == 0, process.error_text()
+
+
 @pytest.fixture(params=["our_server", "their_server"])
 def server(request):
     return request.getfixturevalue(request.param)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_our_client(server, case):
+def run_our_client(server, case, *flags):
     host, port = server.rsplit(":", 1)
-    command = [binary("segmentd-interop-client"), f"--server_host={host}", f"--server_port={port}", f"--test_case={case}"]
+    where = [f"--server_host={host}", f"--server_port={port}"]
+    command = [binary("segmentd-interop-client"), *where, f"--test_case={case}", *flags]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_our_client(server, case):
+    run_our_client(server, case)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_our_client_over_tls(tls_server, authority, case):
+    run_our_client(tls_server, case, "--use_tls=true", f"--ca_file={authority.certificate}")
 
 
 @pytest.mark.parametrize("case", CASES)

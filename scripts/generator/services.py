@@ -22,7 +22,8 @@ def service(out, comments, names, package, item, path):
         name = method.name[0].lower() + method.name[1:]
         out(f"package static let {escaped(name)} = ProtoMethod<")
         out(f"  {names.swift[method.input_type]}, {names.swift[method.output_type]}")
-        out(f'>(fullName, "{method.name}", .{kind})', "")
+        idempotent = ", isIdempotent: true" if method.options.idempotency_level else ""
+        out(f'>(fullName, "{method.name}", .{kind}{idempotent})', "")
     out("/// Every method, in the order of the protos.")
     out("package static let all: [ProtoMethodDescription] = [")
     for method in item.method:

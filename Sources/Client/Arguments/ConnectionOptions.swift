@@ -1,12 +1,15 @@
 import ArgumentParser
-import EventLoop
+import GRPC
 
 /// Where the server is and how it is talked to; `Settings` fills in what is not given.
 struct ConnectionOptions: ParsableArguments, Sendable {
   @Option(
-    help: ArgumentHelp("The server; SEGCTL_ADDRESS, else 127.0.0.1:7700.", valueName: "host:port"),
-    transform: { try Endpoint($0) })
-  var address: Endpoint?
+    name: [.long, .customLong("server")],
+    help: ArgumentHelp(
+      "The server, or several with commas between them: the first that answers is used; SEGCTL_ADDRESS, else 127.0.0.1:7700.",
+      valueName: "host:port,..."),
+    transform: { try Target($0) })
+  var address: Target?
 
   @Option(
     help: ArgumentHelp(
@@ -14,6 +17,9 @@ struct ConnectionOptions: ParsableArguments, Sendable {
       valueName: "duration"),
     transform: { try Span.timeout($0) })
   var timeout: Duration?
+
+  @Flag(help: "Wait for a server while none can be reached, as long as the timeout allows.")
+  var waitForReady = false
 
   @Option(
     help: ArgumentHelp(

@@ -97,7 +97,9 @@ final class AuditExport: @unchecked Sendable {
   }
 
   private func call(_ request: StreamAuditRequest, on connection: Connection) async throws {
-    let call = try await connection.stream(AuditService.Methods.streamAudit)
+    // Who follows waits for a server that was there and has gone.
+    let call = try await connection.stream(
+      AuditService.Methods.streamAudit, waitsForReady: request.follow && !token.isEmpty)
     digest = try SHA256()
     callCount = 0
     do {

@@ -12,6 +12,7 @@ struct Connection: Sendable {
   private let channel: Channel
   private let metadata: Metadata
   private let timeout: Duration?
+  private let waitsForReady: Bool
   /// Of the whole command; nil when no timeout was asked for.
   private let deadline: ContinuousClock.Instant?
 
@@ -19,12 +20,16 @@ struct Connection: Sendable {
     self.loop = loop
     var configuration = ClientConfiguration()
     configuration.userAgent = "segctl/\(Version.current)"
-    configuration.connectTimeout = min(configuration.connectTimeout, settings.timeout ?? configuration.connectTimeout)
     configuration.tls = settings.tls
     configuration.tlsServerName = settings.tlsServerName
+    // One person at a terminal is no herd: a server that comes back is found soon.
+    configuration.backoff.initial = .milliseconds(100)
+    configuration.backoff.longest = .seconds(5)
+    configuration.keepalive = Keepalive.Policy(interval: .seconds(60))
     channel = Channel(to: settings.address, on: loop, configuration: configuration)
     metadata = Metadata(["x-segmentd-actor": settings.actor])
     timeout = settings.timeout
+    waitsForReady = settings.waitsForReady
     deadline = settings.timeout.map { ContinuousClock.now + $0 }
   }
 
@@ -33,15 +38,18 @@ struct Connection: Sendable {
   func unary<Request, Response>(
     _ method: ProtoMethod<Request, Response>, _ request: Request
   ) async throws -> Response {
-    try await channel.unary(method.descriptor, request, options: options(timeout ?? Self.unaryTimeout))
+    try await channel.unary(method.descriptor, request, options: options(method, timeout ?? Self.unaryTimeout))
   }
 
   /// Begins a call that may take as long as it needs, unless a timeout was asked for: that counts from the command's start.
+  /// - Parameter waitsForReady: Waits for a server although nobody asked for it.
   /// - Throws: `RPCError`
   func stream<Request, Response>(
-    _ method: ProtoMethod<Request, Response>
+    _ method: ProtoMethod<Request, Response>, waitsForReady: Bool = false
   ) async throws -> ClientCall<Request, Response> {
-    try await channel.call(method.descriptor, options: options(deadline.map { $0 - .now }))
+    var options = options(method, deadline.map { $0 - .now })
+    options.waitsForReady = options.waitsForReady || waitsForReady
+    return try await channel.call(method.descriptor, options: options)
   }
 
   /// One request, and what to do with each response.
@@ -64,7 +72,12 @@ struct Connection: Sendable {
     channel.close()
   }
 
-  private func options(_ timeout: Duration?) -> CallOptions {
-    CallOptions(timeout: timeout, metadata: metadata)
+  private func options<Request, Response>(
+    _ method: ProtoMethod<Request, Response>, _ timeout: Duration?
+  ) -> CallOptions {
+    var options = CallOptions(timeout: timeout, metadata: metadata)
+    options.waitsForReady = waitsForReady
+    options.isIdempotent = method.isIdempotent
+    return options
   }
 }

@@ -1,5 +1,6 @@
 import Configuration
 import EventLoop
+import GRPC
 import TLS
 
 #if canImport(Glibc)
@@ -10,11 +11,12 @@ import TLS
 
 /// Where the server is and how it is talked to: from flags, then the environment, then `.env`, then defaults.
 struct Settings: Sendable {
-  static let defaultAddress = Endpoint(host: "127.0.0.1", port: 7700)
+  static let defaultAddress = Target(Endpoint(host: "127.0.0.1", port: 7700))
 
-  let address: Endpoint
+  let address: Target
   /// nil when none was asked for.
   let timeout: Duration?
+  let waitsForReady: Bool
   let actor: String
   /// Nil: without TLS.
   let tls: TLSContext?
@@ -27,8 +29,9 @@ struct Settings: Sendable {
     _ options: ConnectionOptions, environment: [String: String]? = nil, file: String = ".env"
   ) async throws {
     let sources = try await Sources(environment: environment, file: file)
-    address = try options.address ?? sources.value("SEGCTL_ADDRESS") { try Endpoint($0) } ?? Self.defaultAddress
+    address = try options.address ?? sources.value("SEGCTL_ADDRESS") { try Target($0) } ?? Self.defaultAddress
     timeout = try options.timeout ?? sources.value("SEGCTL_TIMEOUT") { try Span.timeout($0) }
+    waitsForReady = options.waitForReady
     actor = try options.actor ?? sources.value("SEGCTL_ACTOR") { try Actor.check($0) } ?? Actor.current
     tlsServerName = try options.tlsServerName ?? sources.value("SEGCTL_TLS_SERVER_NAME") { $0 }
     let files = TLSClientFiles(

@@ -41,6 +41,12 @@ package struct Metadata: Sendable {
     }
   }
 
+  static func + (first: Metadata, second: Metadata) -> Metadata {
+    var sum = first
+    sum.fields += second.fields
+    return sum
+  }
+
   mutating func append(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
     fields.append((String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self)))
   }

@@ -1,151 +1,190 @@
 import EventLoop
 import HTTP2
 
-/// A server as a client sees it: one connection, made when the first call needs it and made again when it was lost.
-/// Confined to its loop: all calls are made from tasks on it.
-///
-///     idle ──call──► connecting ──► ready ──lost, GOAWAY, close()──► idle
-///                        └──failed, close()──► idle
+/// A service as a client sees it: its addresses, a connection to one or to each of them, made when the first call needs it and made
+/// again when it was lost. Confined to its loop: all calls are made from tasks on it.
 ///
 /// A channel that nobody holds any more lets its calls finish, and then closes.
 package final class Channel: @unchecked Sendable {
-  private enum State {
-    case idle
-    case connecting(Task<Void, Never>)
-    case ready(HTTP2Connection)
-  }
-
-  package let endpoint: Endpoint
+  package let target: Target
   package let loop: EventLoop
   let configuration: ClientConfiguration
+  let codec = MessageCodec()
   private let buffers = ConnectionBuffers()
-  private var state = State.idle
-  /// Tells an attempt to connect whether it is still wanted.
-  private var attempt = 0
-  private var waiters: [Promise<HTTP2Connection>] = []
+  private let addresses: AddressList
+  private var subchannels: [Subchannel] = []
+  private var balancer: Balancer
+  private var stagger: Timer?
+  private var waiters: [Promise<Void>] = []
+  private var failure = RPCError(.unavailable, "no address is known")
+  var budget: RetryBudget
 
-  package init(to endpoint: Endpoint, on loop: EventLoop, configuration: ClientConfiguration = .init()) {
-    self.endpoint = endpoint
+  package init(to target: Target, on loop: EventLoop, configuration: ClientConfiguration = .init()) {
+    self.target = target
     self.loop = loop
     self.configuration = configuration
+    addresses = AddressList(target, on: loop, backoff: configuration.backoff)
+    balancer = Balancer(configuration.balancing)
+    budget = RetryBudget(configuration.retry?.budget ?? .init())
+    addresses.onChange = { [unowned self] in addressesChanged() }
+  }
+
+  package convenience init(to endpoint: Endpoint, on loop: EventLoop, configuration: ClientConfiguration = .init()) {
+    self.init(to: Target(endpoint), on: loop, configuration: configuration)
   }
 
   deinit {
-    guard case .ready(let connection) = state else { return }
-    loop.executeNow { connection.shutDown() }
+    addresses.stop()
+    let left = subchannels
+    loop.executeNow { for subchannel in left { subchannel.drop() } }
   }
 
-  /// Closes the connection; calls that are going on end with UNAVAILABLE.
+  /// Closes the connections; calls that are going on end with UNAVAILABLE. A later call connects anew.
   package func close() {
-    switch state {
-    case .idle: break
-    case .connecting(let task):
-      task.cancel()
-      connected(.failure(RPCError(.unavailable, "the channel was closed")), attempt)
-    case .ready(let connection):
-      connection.close()
-    }
-    attempt += 1
-    state = .idle
+    stagger?.cancel()
+    for subchannel in subchannels { subchannel.close() }
+    subchannels = []
+    addresses.stop()
+    balancer = Balancer(configuration.balancing)
+    let waiting = waiters
+    waiters = []
+    for waiter in waiting { waiter.fail(RPCError(.unavailable, "the channel was closed")) }
   }
 
   /// Begins a call. The time that connecting takes counts for its timeout.
-  /// - Throws: `RPCError`: UNAVAILABLE when the server cannot be reached, DEADLINE_EXCEEDED, CANCELLED.
+  /// - Throws: `RPCError`: UNAVAILABLE when no server can be reached, DEADLINE_EXCEEDED, CANCELLED.
   package func call<Request: Sendable, Response: Sendable>(
     _ method: MethodDescriptor<Request, Response>, options: CallOptions = .init()
   ) async throws -> ClientCall<Request, Response> {
     loop.assertCurrent()
-    let deadline = options.timeout.map { ContinuousClock.now + $0 }
-    do {
-      return ClientCall(stream: try await begin(method.path, options, deadline), method: method)
-    } catch is HTTP2Error {
-      // The connection took no more streams: another one does.
-    }
-    do { return ClientCall(stream: try await begin(method.path, options, deadline), method: method) } catch let error
-      as HTTP2Error
-    {
-      throw RPCError(.unavailable, "\(error)")
+    let attempts = CallAttempts(on: self, path: method.path, options: options)
+    try await attempts.begin()
+    return ClientCall(attempts: attempts, method: method)
+  }
+
+  // MARK: Connections for calls
+
+  /// A connection that takes calls.
+  /// - Throws: `RPCError`: UNAVAILABLE unless the call `waitsForReady`, DEADLINE_EXCEEDED, CANCELLED.
+  func subchannel(waitsForReady: Bool, before deadline: ContinuousClock.Instant?) async throws -> Subchannel {
+    while true {
+      switch pick() {
+      case .ready(let subchannel): return subchannel
+      case .wait: break
+      case .failed: if !waitsForReady { throw failure }
+      }
+      try await change(before: deadline)
     }
   }
 
-  private func begin(
-    _ path: String, _ options: CallOptions, _ deadline: ContinuousClock.Instant?
-  ) async throws -> ClientStream {
-    let connection = try await connection(before: deadline)
-    let stream = ClientStream(on: loop, configuration: configuration)
-    var options = options
-    options.timeout = deadline.map { $0 - .now }
-    do {
-      try stream.begin(
-        connection.session, path: path, authority: endpoint.description, options: options,
-        scheme: configuration.tls == nil ? "http" : "https", userAgent: configuration.userAgent)
-    } catch {
-      retire(connection)
-      throw error
-    }
-    return stream
+  /// The connection takes no more streams: the next call gets another one.
+  func retire(_ subchannel: Subchannel) {
+    subchannel.drop()
+    happened(subchannel, .lost)
   }
 
-  // MARK: The connection
-
-  private func connection(before deadline: ContinuousClock.Instant?) async throws -> HTTP2Connection {
-    if case .ready(let connection) = state {
-      if connection.isOpen, !connection.session.receivedGoAway { return connection }
-      retire(connection)
-    }
-    if case .idle = state { connect() }
-    let waiter = Promise<HTTP2Connection>(on: loop)
-    waiters.append(waiter)
-    let timer = Timer(on: loop) { waiter.fail(RPCError.deadlineExceeded) }
-    if let deadline { timer.schedule(after: deadline - .now) }
-    defer { timer.cancel() }
-    do { return try await waiter.value() } catch is CancellationError { throw RPCError.cancelled }
+  private enum Pick {
+    case ready(Subchannel), wait, failed
   }
 
-  private func connect() {
-    attempt += 1
-    let attempt = attempt
-    let task = Task(executorPreference: loop) {
-      do { self.connected(.success(try await self.open()), attempt) } catch {
-        self.connected(.failure(RPCError(.unavailable, "cannot reach \(self.endpoint): \(error)")), attempt)
+  private func pick() -> Pick {
+    addresses.refreshIfNeeded()
+    while true {
+      let pick = balancer.pick()
+      obey()
+      switch pick {
+      case .address(let index):
+        if subchannels[index].connection != nil { return .ready(subchannels[index]) }
+        // It has just died, and nobody has said so yet.
+        subchannels[index].drop()
+        balancer.connectionLost(index)
+      case .wait: return .wait
+      case .failed: return addresses.isResolving ? .wait : .failed
       }
     }
-    state = .connecting(task)
   }
 
-  private func open() async throws -> HTTP2Connection {
-    let addresses = try SocketAddress.resolve(endpoint)
-    let socket = try await Socket.connected(to: addresses, on: loop, timeout: configuration.connectTimeout)
-    let transport = try await transport(over: socket)
-    let session = try Session(.client, configuration: configuration.http2, on: loop)
-    return HTTP2Connection(transport, session: session, buffers: buffers) { [weak self] _ in self?.lost() }
-  }
-
-  private func transport(over socket: Socket) async throws -> Transport {
-    guard let tls = configuration.tls else { return Transport(socket) }
-    return try await .secured(
-      socket, tls, serverName: configuration.tlsServerName ?? endpoint.host, on: loop, buffers: buffers,
-      timeout: configuration.connectTimeout)
-  }
-
-  private func connected(_ result: Result<HTTP2Connection, any Error>, _ attempt: Int) {
-    guard attempt == self.attempt, case .connecting = state else {
-      if case .success(let connection) = result { connection.close() }
-      return
+  /// Waits until something has changed, which may not be enough.
+  private func change(before deadline: ContinuousClock.Instant?) async throws {
+    let waiter = Promise<Void>(on: loop)
+    waiters.append(waiter)
+    let timer = deadline.map { deadline in
+      let timer = Timer(on: loop) { waiter.fail(RPCError.deadlineExceeded) }
+      timer.schedule(after: deadline - .now)
+      return timer
     }
-    state = if case .success(let connection) = result { .ready(connection) } else { .idle }
+    defer { timer?.cancel() }
+    do { try await waiter.value() } catch is CancellationError { throw RPCError.cancelled }
+  }
+
+  private func wakeWaiters() {
     let waiting = waiters
     waiters = []
-    for waiter in waiting { waiter.settle(result) }
+    for waiter in waiting { waiter.succeed(()) }
   }
 
-  /// Calls that are going on may finish; the next one gets another connection.
-  private func retire(_ connection: HTTP2Connection) {
-    if case .ready(let current) = state, current === connection { state = .idle }
-    connection.shutDown()
+  // MARK: What happens
+
+  private func happened(_ subchannel: Subchannel, _ event: Subchannel.Event) {
+    guard let index = subchannels.firstIndex(where: { $0 === subchannel }) else { return }
+    switch event {
+    case .connected:
+      balancer.connected(index)
+    case .attemptFailed(let error):
+      failure = RPCError(.unavailable, "cannot reach \(subchannel.endpoint): \(error)")
+      balancer.attemptFailed(index)
+      addresses.mayHaveChanged()
+    case .pauseEnded:
+      balancer.pauseEnded(index)
+    case .lost:
+      balancer.connectionLost(index)
+      addresses.mayHaveChanged()
+    }
+    obey()
+    wakeWaiters()
   }
 
-  private func lost() {
-    if case .ready(let connection) = state, !connection.isOpen { state = .idle }
+  private func addressesChanged() {
+    switch addresses.latest {
+    case .failure(let error):
+      if subchannels.isEmpty { failure = RPCError(.unavailable, "cannot reach \(target): \(error)") }
+    case .success(let list):
+      var left = subchannels
+      subchannels = list.map { endpoint, address in
+        if let index = left.firstIndex(where: { $0.endpoint == endpoint && $0.address == address }) {
+          return left.remove(at: index)
+        }
+        return Subchannel(endpoint, address, on: loop, configuration: configuration, buffers: buffers) {
+          [weak self] in self?.happened($0, $1)
+        }
+      }
+      for subchannel in left { subchannel.drop() }
+      balancer = Balancer(configuration.balancing, addresses: subchannels.map(\.balancerState))
+    case nil: break
+    }
+    wakeWaiters()
+  }
+
+  private func obey() {
+    for command in balancer.takeCommands() {
+      switch command {
+      case .connect(let index): subchannels[index].connect()
+      case .drop(let index): subchannels[index].drop()
+      case .endPause(let index): subchannels[index].endPause()
+      case .startStagger: startStagger()
+      case .cancelStagger: stagger?.cancel()
+      }
+    }
+  }
+
+  private func startStagger() {
+    let timer =
+      stagger
+      ?? Timer(on: loop) { [unowned self] in
+        balancer.staggerPassed()
+        obey()
+      }
+    stagger = timer
+    timer.schedule(after: Balancer.stagger)
   }
 }

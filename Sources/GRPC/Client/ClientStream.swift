@@ -1,7 +1,7 @@
 import EventLoop
 import HTTP2
 
-/// One call on the client: headers and messages out, messages and the status in. Confined to its loop.
+/// One attempt of a call on the client: headers and messages out, messages and the status in. Confined to its loop.
 ///
 ///     waiting ──headers──► receiving ──trailers──► ended
 ///        └──trailers-only, reset, deadline, cancel, connection lost──┘
@@ -15,14 +15,18 @@ final class ClientStream: StreamDelegate, @unchecked Sendable {
   private var stream: HTTP2Stream?
   private var state = State.waiting
   /// Why the call is over, when that was not OK.
-  private var failure: RPCError?
+  private(set) var failure: RPCError?
+  /// The server has not begun to process it.
+  private var isUnprocessed = false
   private(set) var head = ResponseHead()
   private var deadlineTimer: Timer?
 
-  init(on loop: EventLoop, configuration: ClientConfiguration) {
+  private var isReading = false
+
+  init(on loop: EventLoop, codec: MessageCodec, configuration: ClientConfiguration) {
     self.loop = loop
     inbound = InboundMessages(
-      on: loop, codec: MessageCodec(), limit: configuration.maxMessageSize, highWater: configuration.inboundHighWater)
+      on: loop, codec: codec, limit: configuration.maxMessageSize, highWater: configuration.inboundHighWater)
   }
 
   /// - Throws: `HTTP2Error` when the connection takes no more streams.
@@ -32,8 +36,9 @@ final class ClientStream: StreamDelegate, @unchecked Sendable {
   ) throws(HTTP2Error) {
     var headers: HeaderBlock = [
       ":method": "POST", ":scheme": scheme, ":path": path, ":authority": authority, "te": "trailers",
-      "content-type": "application/grpc", "user-agent": userAgent,
+      "content-type": "application/grpc", "user-agent": userAgent, "grpc-accept-encoding": MessageEncoding.accepted,
     ]
+    if let encoding = options.compression { headers.append("grpc-encoding", encoding.rawValue) }
     if let timeout = options.timeout {
       headers.append("grpc-timeout", Timeout.format(timeout))
       let timer = Timer(on: loop) { [unowned self] in abandon(.deadlineExceeded) }
@@ -44,13 +49,30 @@ final class ClientStream: StreamDelegate, @unchecked Sendable {
     stream = try session.request(headers, endStream: false, delegate: self)
   }
 
+  var isOpen: Bool { state != .ended }
+
+  /// Something of an answer has come: nobody else can give it.
+  var hasResponse: Bool { head.hasHeaders }
+
+  /// How it failed, when another attempt could do better.
+  var retryableFailure: RetryState.Failure? {
+    guard state == .ended, let failure, !hasResponse else { return nil }
+    return isUnprocessed ? .refused : .processed(failure.code, head.pushback)
+  }
+
   // MARK: Sending
 
-  /// - Throws: `RPCError` when the call is over.
-  func send<Message>(_ message: Message, _ coding: MessageCoding<Message>) async throws {
+  /// Queues messages with their prefixes, which `append` adds to the queue in place.
+  /// - Throws: `RPCError` when the call is over, what `append` throws.
+  func send(_ append: (inout [UInt8]) throws -> Void) throws {
     guard state != .ended, let stream else { throw failure ?? .cancelled }
-    try stream.write { try coding.frame(message, into: &$0) }
-    guard stream.isFull else { return }
+    try stream.write { try append(&$0) }
+  }
+
+  /// Waits while enough is queued.
+  /// - Throws: `RPCError` CANCELLED
+  func waitForRoom() async throws {
+    guard let stream, stream.isFull else { return }
     do { try await stream.waitForRoom() } catch is CancellationError {
       abandon(.cancelled)
       throw RPCError.cancelled
@@ -76,9 +98,16 @@ final class ClientStream: StreamDelegate, @unchecked Sendable {
   // MARK: Receiving
 
   func next() async throws -> [UInt8]? {
+    guard !isReading else { throw RPCError(.internalError, "two tasks read one call") }
+    isReading = true
+    defer { isReading = false }
     do { return try await inbound.next(from: stream) } catch is CancellationError {
       abandon(.cancelled)
       throw RPCError.cancelled
+    } catch let error as RPCError {
+      // A message that cannot be decompressed comes before the call's end.
+      abandon(error)
+      throw error
     }
   }
 
@@ -93,6 +122,8 @@ final class ClientStream: StreamDelegate, @unchecked Sendable {
     if state == .waiting, !(100..<200).contains(head.httpStatus) {
       if let refusal = head.refusal, head.status == nil { return abandon(refusal) }
       state = .receiving
+      inbound.encoding = head.encoding
+      if endStream { head.endedWithHeaders() } else { head.headersEnded() }
     }
     if endStream { end(head.error) }
   }
@@ -106,6 +137,7 @@ final class ClientStream: StreamDelegate, @unchecked Sendable {
   }
 
   func streamClosed(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode, connectionLost: Bool) {
+    isUnprocessed = code == .refusedStream && state == .waiting
     end(connectionLost ? .connectionLost(stream.lossReason) : RPCError(reset: code))
     self.stream = nil
   }

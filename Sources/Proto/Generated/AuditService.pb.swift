@@ -14,7 +14,7 @@ package enum AuditService {
     /// token gets every record once.
     package static let streamAudit = ProtoMethod<
       StreamAuditRequest, StreamAuditResponse
-    >(fullName, "StreamAudit", .serverStream)
+    >(fullName, "StreamAudit", .serverStream, isIdempotent: true)
 
     /// Makes a report in the background, to be fetched by its link.
     package static let createAuditReport = ProtoMethod<
@@ -24,7 +24,7 @@ package enum AuditService {
     /// Answers how far a report has come.
     package static let getAuditReport = ProtoMethod<
       GetAuditReportRequest, GetAuditReportResponse
-    >(fullName, "GetAuditReport", .unary)
+    >(fullName, "GetAuditReport", .unary, isIdempotent: true)
 
     /// Notes how far a named consumer has read.
     package static let acknowledgeAudit = ProtoMethod<
@@ -34,7 +34,7 @@ package enum AuditService {
     /// Answers the named consumers and how far each is behind.
     package static let listAuditConsumers = ProtoMethod<
       ListAuditConsumersRequest, ListAuditConsumersResponse
-    >(fullName, "ListAuditConsumers", .unary)
+    >(fullName, "ListAuditConsumers", .unary, isIdempotent: true)
 
     /// Forgets a named consumer.
     package static let deleteAuditConsumer = ProtoMethod<

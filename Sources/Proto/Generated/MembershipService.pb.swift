@@ -18,22 +18,22 @@ package enum MembershipService {
     /// Answers the segments of one user.
     package static let getUserSegments = ProtoMethod<
       GetUserSegmentsRequest, GetUserSegmentsResponse
-    >(fullName, "GetUserSegments", .unary)
+    >(fullName, "GetUserSegments", .unary, isIdempotent: true)
 
     /// Answers the segments of many users.
     package static let batchGetUserSegments = ProtoMethod<
       BatchGetUserSegmentsRequest, BatchGetUserSegmentsResponse
-    >(fullName, "BatchGetUserSegments", .unary)
+    >(fullName, "BatchGetUserSegments", .unary, isIdempotent: true)
 
     /// Tells whether one user is in one segment.
     package static let checkMembership = ProtoMethod<
       CheckMembershipRequest, CheckMembershipResponse
-    >(fullName, "CheckMembership", .unary)
+    >(fullName, "CheckMembership", .unary, isIdempotent: true)
 
     /// Tells why one user is or was in one segment, or not.
     package static let explainMembership = ProtoMethod<
       ExplainMembershipRequest, ExplainMembershipResponse
-    >(fullName, "ExplainMembership", .unary)
+    >(fullName, "ExplainMembership", .unary, isIdempotent: true)
 
     /// Assigns any number of segments to any number of users.
     package static let importMemberships = ProtoMethod<

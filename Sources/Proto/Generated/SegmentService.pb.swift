@@ -18,12 +18,12 @@ package enum SegmentService {
     /// Answers one segment.
     package static let getSegment = ProtoMethod<
       GetSegmentRequest, GetSegmentResponse
-    >(fullName, "GetSegment", .unary)
+    >(fullName, "GetSegment", .unary, isIdempotent: true)
 
     /// Answers segments page by page, ordered by slug.
     package static let listSegments = ProtoMethod<
       ListSegmentsRequest, ListSegmentsResponse
-    >(fullName, "ListSegments", .unary)
+    >(fullName, "ListSegments", .unary, isIdempotent: true)
 
     /// Changes a segment's description or outreach.
     package static let updateSegment = ProtoMethod<
@@ -38,12 +38,12 @@ package enum SegmentService {
     /// Streams the members of a segment, ordered by user id.
     package static let listSegmentMembers = ProtoMethod<
       ListSegmentMembersRequest, ListSegmentMembersResponse
-    >(fullName, "ListSegmentMembers", .serverStream)
+    >(fullName, "ListSegmentMembers", .serverStream, isIdempotent: true)
 
     /// Streams the progress of a segment's rollout until it is finished; nothing when the segment never had one.
     package static let watchRollout = ProtoMethod<
       WatchRolloutRequest, WatchRolloutResponse
-    >(fullName, "WatchRollout", .serverStream)
+    >(fullName, "WatchRollout", .serverStream, isIdempotent: true)
 
     /// Every method, in the order of the protos.
     package static let all: [ProtoMethodDescription] = [

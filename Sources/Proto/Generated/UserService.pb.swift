@@ -18,7 +18,7 @@ package enum UserService {
     /// Answers one user.
     package static let getUser = ProtoMethod<
       GetUserRequest, GetUserResponse
-    >(fullName, "GetUser", .unary)
+    >(fullName, "GetUser", .unary, isIdempotent: true)
 
     /// Deletes a user: deprives it of all segments and keeps its audit history.
     package static let deleteUser = ProtoMethod<
@@ -28,7 +28,7 @@ package enum UserService {
     /// Streams the users, ordered by id.
     package static let listUsers = ProtoMethod<
       ListUsersRequest, ListUsersResponse
-    >(fullName, "ListUsers", .serverStream)
+    >(fullName, "ListUsers", .serverStream, isIdempotent: true)
 
     /// Every method, in the order of the protos.
     package static let all: [ProtoMethodDescription] = [

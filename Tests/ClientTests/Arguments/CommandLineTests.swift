@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLoop
+import GRPC
 import Proto
 import Testing
 
@@ -52,11 +53,11 @@ import Testing
     "where the server is may be said before the command, behind it and at the end",
     arguments: [
       "--address h:1 --timeout 2s segment get A", "segment --address h:1 get --timeout 2s A",
-      "segment get A --address h:1 --timeout 2s",
+      "segment get A --address h:1 --timeout 2s", "segment get A --server h:1 --timeout 2s",
     ])
   func connection(_ line: String) throws {
     let command = try parse(SegmentCommand.Get.self, line)
-    #expect(command.connectionOptions.address == Endpoint(host: "h", port: 1))
+    #expect(command.connectionOptions.address == Target(Endpoint(host: "h", port: 1)))
     #expect(command.connectionOptions.timeout == .seconds(2))
     #expect(command.segment.selector == .init(segment: .slug("A")))
   }

@@ -1,4 +1,5 @@
 import EventLoop
+import GRPC
 import Testing
 
 @testable import Client
@@ -12,11 +13,11 @@ import Testing
   func precedence() async throws {
     let environment = ["SEGCTL_ADDRESS": "[::1]:1", "SEGCTL_TIMEOUT": "2s", "SEGCTL_ACTOR": "robot"]
     let flags = try await settings(["--address", "h:2", "--timeout", "3s", "--actor", "me"], environment)
-    #expect(flags.address == Endpoint(host: "h", port: 2))
+    #expect(flags.address == Target(Endpoint(host: "h", port: 2)))
     #expect(flags.timeout == .seconds(3))
     #expect(flags.actor == "me")
     let fromEnvironment = try await settings([], environment)
-    #expect(fromEnvironment.address == Endpoint(host: "::1", port: 1))
+    #expect(fromEnvironment.address == Target(Endpoint(host: "::1", port: 1)))
     #expect(fromEnvironment.timeout == .seconds(2))
     #expect(fromEnvironment.actor == "robot")
     let defaults = try await settings([], ["SEGCTL_ADDRESS": ""])

@@ -29,6 +29,10 @@ struct Frame: Sendable, Equatable {
     Frame(kind: .reset, stream: stream, payload: bigEndian(code))
   }
 
+  static func goAway(last: UInt32, code: UInt32 = 0) -> Frame {
+    Frame(kind: .goAway, payload: bigEndian(last) + bigEndian(code))
+  }
+
   static func data(_ stream: UInt32, _ bytes: [UInt8], end: Bool = false) -> Frame {
     Frame(kind: .data, flags: end ? endStream : 0, stream: stream, payload: bytes)
   }

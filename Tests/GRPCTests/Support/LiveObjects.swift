@@ -9,7 +9,7 @@
 /// Counts the client calls that somebody still holds. Confined to its loop.
 final class LiveObjects: @unchecked Sendable {
   private struct Weak {
-    weak var stream: ClientStream?
+    weak var call: CallAttempts?
   }
 
   private var streams: [Weak] = []
@@ -17,11 +17,11 @@ final class LiveObjects: @unchecked Sendable {
 
   func add(_ call: ClientCall<Bytes, Bytes>) {
     added += 1
-    streams.append(Weak(stream: call.stream))
+    streams.append(Weak(call: call.attempts))
   }
 
   var count: Int {
-    streams.removeAll { $0.stream == nil }
+    streams.removeAll { $0.call == nil }
     return streams.count
   }
 }

@@ -1,7 +1,7 @@
 import CNghttp2
 import EventLoop
 
-/// The test as a client that writes frames of its own choice to a server's socket. Confined to its loop.
+/// The test as a client that writes frames of its own choice to a server's socket, or the other way round. Confined to its loop.
 final class ScriptedPeer: @unchecked Sendable {
   struct TimedOut: Error {}
 
@@ -11,22 +11,33 @@ final class ScriptedPeer: @unchecked Sendable {
   private var received: ArraySlice<UInt8> = []
   private var output: ArraySlice<UInt8> = []
   private var isClosed = false
+  private var expectsPreface = false
   /// The last stream that the latest GOAWAY names.
   private(set) var lastServed: UInt32?
   private var watcher: SocketWatcher?
   private var waiter: Promise<Void>?
 
   /// - Parameter settings: Sent behind the preface; nil sends not even that.
-  init(
+  convenience init(
     to address: SocketAddress, on loop: EventLoop, settings: KeyValuePairs<UInt16, UInt32>? = [:]
   ) async throws {
+    self.init(try await Socket.connected(to: [address], on: loop, timeout: .seconds(10)), on: loop)
+    if let settings { send(bytes: Frame.preface + Frame.settings(settings).bytes) }
+  }
+
+  /// The server's end of a connection; SETTINGS are up to the test.
+  convenience init(accepted socket: Socket, on loop: EventLoop) {
+    self.init(socket, on: loop)
+    expectsPreface = true
+  }
+
+  private init(_ socket: Socket, on loop: EventLoop) {
     self.loop = loop
-    socket = try await Socket.connected(to: [address], on: loop, timeout: .seconds(10))
+    self.socket = socket
     let watcher = SocketWatcher(
       socket, on: loop, onReadable: { [unowned self] in readable() }, onWritable: { [unowned self] in flush() })
     self.watcher = watcher
     watcher.watchesReading = true
-    if let settings { send(bytes: Frame.preface + Frame.settings(settings).bytes) }
   }
 
   func send(_ frames: Frame...) {
@@ -38,10 +49,16 @@ final class ScriptedPeer: @unchecked Sendable {
     flush()
   }
 
-  /// Closes the socket.
+  /// Reads and writes no more.
   func close() {
     watcher?.stop()
     isClosed = true
+  }
+
+  /// Closes the connection.
+  func abort() {
+    close()
+    socket.shutDown()
   }
 
   private func flush() {
@@ -68,7 +85,11 @@ final class ScriptedPeer: @unchecked Sendable {
   /// The next frame whatever it is; nil when the server has closed the connection.
   func anyFrame() async throws -> Frame? {
     while true {
-      if let frame = try Frame.take(from: &received) {
+      if expectsPreface, received.count >= Frame.preface.count {
+        received = received.dropFirst(Frame.preface.count)
+        expectsPreface = false
+      }
+      if !expectsPreface, let frame = try Frame.take(from: &received) {
         if frame.kind == .goAway { lastServed = frame.number(at: 0) }
         return frame
       }
@@ -102,6 +123,31 @@ final class ScriptedPeer: @unchecked Sendable {
   }
 
   struct NotHeaders: Error {}
+
+  /// As a server: the next request's stream and headers, when it has ended; nil when the client has closed the connection.
+  func request() async throws -> (stream: UInt32, headers: [String: String])? {
+    var headers: [UInt32: [String: String]] = [:]
+    while let frame = try await frame() {
+      if frame.kind == .headers {
+        headers[frame.stream] = try Dictionary(inflater.inflate(frame.payload)) { first, _ in first }
+      }
+      if frame.endsStream { return (frame.stream, headers[frame.stream] ?? [:]) }
+    }
+    return nil
+  }
+
+  /// As a server: answers a call with OK and one message.
+  func answer(_ stream: UInt32, _ message: [UInt8]) {
+    send(
+      .headers(stream, [(":status", "200"), ("content-type", "application/grpc")]), .data(stream, grpcMessage(message)),
+      .headers(stream, [("grpc-status", "0")], end: true))
+  }
+
+  /// As a server: ends a call with a status before anything else.
+  func refuse(_ stream: UInt32, _ status: Int, extra: [(String, String)] = []) {
+    let fields = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "\(status)")]
+    send(.headers(stream, fields + extra, end: true))
+  }
 
   /// Frames up to the one that ends the stream, or resets it.
   func answer(on stream: UInt32) async throws -> Answer {

@@ -1,6 +1,7 @@
 import EventLoop
-import GRPC
 import HTTP2
+
+@testable import GRPC
 
 typealias Bytes = [UInt8]
 
@@ -189,11 +190,19 @@ extension Metadata: ExpressibleByDictionaryLiteral {
 
 struct NeverTrue: Error {}
 
-/// Waits, on the loop, until a condition holds; gives up after 20 seconds.
-func eventually(on loop: EventLoop, _ condition: () -> Bool) async throws {
+/// Waits, on the loop, until a condition holds, and does something meanwhile; gives up after 20 seconds.
+func eventually(
+  on loop: EventLoop, _ condition: () -> Bool, doing work: () async throws -> Void = {}
+) async throws {
   let limit = ContinuousClock.now + .seconds(20)
   while !condition() {
     guard ContinuousClock.now < limit else { throw NeverTrue() }
+    try await work()
     try await loop.sleep(for: .milliseconds(1))
   }
+}
+
+extension Channel {
+  /// What is left of the retry budget.
+  var budgetTokens: Double { budget.tokens }
 }

@@ -6,10 +6,15 @@ import InteropMessages
 enum InteropCase: String, CaseIterable {
   case emptyUnary = "empty_unary"
   case largeUnary = "large_unary"
+  case clientCompressedUnary = "client_compressed_unary"
+  case serverCompressedUnary = "server_compressed_unary"
   case clientStreaming = "client_streaming"
+  case clientCompressedStreaming = "client_compressed_streaming"
   case serverStreaming = "server_streaming"
+  case serverCompressedStreaming = "server_compressed_streaming"
   case pingPong = "ping_pong"
   case emptyStream = "empty_stream"
+  case customMetadata = "custom_metadata"
   case statusCodeAndMessage = "status_code_and_message"
   case specialStatusMessage = "special_status_message"
   case unimplementedMethod = "unimplemented_method"
@@ -23,10 +28,15 @@ enum InteropCase: String, CaseIterable {
     switch self {
     case .emptyUnary: try await calls.emptyUnary()
     case .largeUnary: try await calls.largeUnary()
+    case .clientCompressedUnary: try await calls.clientCompressedUnary()
+    case .serverCompressedUnary: try await calls.serverCompressedUnary()
     case .clientStreaming: try await calls.clientStreaming()
+    case .clientCompressedStreaming: try await calls.clientCompressedStreaming()
     case .serverStreaming: try await calls.serverStreaming()
+    case .serverCompressedStreaming: try await calls.serverCompressedStreaming()
     case .pingPong: try await calls.pingPong()
     case .emptyStream: try await calls.emptyStream()
+    case .customMetadata: try await calls.customMetadata()
     case .statusCodeAndMessage: try await calls.statuses(EchoStatus(code: 2, message: "test status message"))
     case .specialStatusMessage:
       let message = "\t\ntest with whitespace\r\nand Unicode BMP \u{263a} and non-BMP \u{1f608}\t\n"

@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLoop
 import GRPC
+import TLS
 
 /// The client of gRPC's interoperability tests, on the runtime that segctl has. Exits with 0 when the case passed.
 @main
@@ -17,13 +18,23 @@ struct InteropClient: ParsableCommand {
     help: "The case: \(InteropCase.allCases.map(\.rawValue).joined(separator: ", ")).")
   var testCase: InteropCase
 
+  @Option(name: .customLong("use_tls"), help: "true or false.")
+  var usesTLS = false
+  @Option(name: .customLong("ca_file"), help: "The authorities to trust, in PEM; the system's unless given.")
+  var authorities: String?
+  @Option(name: .customLong("server_host_override"), help: "What the server's certificate must be for.")
+  var serverName: String?
+
   func run() throws {
+    var configuration = ClientConfiguration()
+    if usesTLS { configuration.tls = try TLSContext.client(TLSClientFiles(ca: authorities)) }
+    configuration.tlsServerName = serverName
     let loop = try EventLoop(name: "client")
     let endpoint = Endpoint(host: host, port: port)
     let outcome = Outcome()
-    loop.execute {
-      loop.spawn {
-        let channel = Channel(to: endpoint, on: loop)
+    loop.execute { [configuration] in
+      loop.spawn { [configuration] in
+        let channel = Channel(to: endpoint, on: loop, configuration: configuration)
         do { try await testCase.run(InteropCalls(channel: channel)) } catch { outcome.error = error }
         channel.close()
         loop.stop()

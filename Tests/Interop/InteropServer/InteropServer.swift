@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLoop
 import GRPC
+import TLS
 
 #if canImport(Glibc)
   import Glibc
@@ -23,7 +24,15 @@ struct InteropServer: ParsableCommand {
   @Option(help: "Event loops, each a thread.")
   var loops = 1
 
+  @Option(name: .customLong("use_tls"), help: "true or false.")
+  var usesTLS = false
+  @Option(name: .customLong("tls_cert_file"), help: "The server's certificate, in PEM.")
+  var certificate: String?
+  @Option(name: .customLong("tls_key_file"), help: "Its key; the certificate's file unless given.")
+  var key: String?
+
   func validate() throws {
+    guard !usesTLS || certificate != nil else { throw ValidationError("--use_tls needs --tls_cert_file.") }
     guard (1...64).contains(loops) else { throw ValidationError("--loops is 1 to 64.") }
   }
 
@@ -32,16 +41,24 @@ struct InteropServer: ParsableCommand {
     let first = try EventLoop(name: "loop 0")
     let others = try (1..<max(loops, 1)).map { try EventLoop(name: "loop \($0)") }
     let threads = try others.map { try $0.start() }
-    first.execute { first.spawn { await Self.serve(endpoint, on: [first] + others) } }
+    var configuration = ServerConfiguration()
+    if usesTLS, let certificate {
+      configuration.tls = try TLSServerIdentity(.init(certificate: certificate, key: key ?? certificate))
+    }
+    first.execute { [configuration] in first.spawn { await Self.serve(endpoint, configuration, on: [first] + others) } }
     first.run()
     for thread in threads { thread.join() }
   }
 
-  private static func serve(_ endpoint: Endpoint, on loops: [EventLoop]) async {
+  private static func serve(
+    _ endpoint: Endpoint, _ configuration: ServerConfiguration, on loops: [EventLoop]
+  ) async {
     do {
       let stop = Promise<Void>(on: loops[0])
       let signals = [SIGTERM, SIGINT].map { SignalWatcher($0, on: loops[0]) { stop.succeed(()) } }
-      let server = try await GRPCServer(at: endpoint, on: loops) { _ in TestServiceHandlers().router() }
+      let server = try await GRPCServer(at: endpoint, on: loops, configuration: configuration) { _ in
+        TestServiceHandlers().router()
+      }
       print("listening on \(server.address)")
       fflush(nil)
       try await stop.value()

@@ -18,13 +18,17 @@ struct TestServiceHandlers: Sendable {
   private func emptyCall(_ request: Empty, _ call: ServerCall) async throws -> Empty { Empty() }
 
   private func unaryCall(_ request: SimpleRequest, _ call: ServerCall) async throws -> SimpleResponse {
+    Self.echoMetadata(call)
+    try Self.expectCompressed(request.expectCompressed, call)
+    call.compressesAnswer = request.responseCompressed?.value ?? false
     if let status = request.responseStatus { try Self.end(with: status) }
     return SimpleResponse(payload: try Self.payload(request.responseSize))
   }
 
   private func cacheableUnaryCall(_ request: SimpleRequest, _ call: ServerCall) async throws -> SimpleResponse {
+    call.initialMetadata.append("cache-control", "max-age=60, public")
     // Another answer each time is all that a test of a cache looks at.
-    SimpleResponse(payload: Payload(body: Array("\(UInt64.random(in: .min ... .max))".utf8)))
+    return SimpleResponse(payload: Payload(body: Array("\(UInt64.random(in: .min ... .max))".utf8)))
   }
 
   private func streamingOutputCall(
@@ -37,7 +41,10 @@ struct TestServiceHandlers: Sendable {
     _ requests: RequestStream<StreamingInputCallRequest>, _ call: ServerCall
   ) async throws -> StreamingInputCallResponse {
     var size = 0
-    for try await request in requests { size += request.payload?.body.count ?? 0 }
+    for try await request in requests {
+      try Self.expectCompressed(request.expectCompressed, call)
+      size += request.payload?.body.count ?? 0
+    }
     return StreamingInputCallResponse(aggregatedPayloadSize: Int32(clamping: size))
   }
 
@@ -45,6 +52,7 @@ struct TestServiceHandlers: Sendable {
     _ requests: RequestStream<StreamingOutputCallRequest>, _ responses: ResponseWriter<StreamingOutputCallResponse>,
     _ call: ServerCall
   ) async throws {
+    Self.echoMetadata(call)
     for try await request in requests { try await answer(request, responses, call) }
   }
 
@@ -61,11 +69,27 @@ struct TestServiceHandlers: Sendable {
   private func answer(
     _ request: StreamingOutputCallRequest, _ responses: ResponseWriter<StreamingOutputCallResponse>, _ call: ServerCall
   ) async throws {
+    // The headers promise a coding, each message says whether it uses it.
+    if request.responseParameters.contains(where: { $0.compressed?.value == true }) { call.compressesAnswer = true }
     for parameters in request.responseParameters {
       if parameters.intervalUs > 0 { try await call.loop.sleep(for: .microseconds(parameters.intervalUs)) }
-      try await responses.write(StreamingOutputCallResponse(payload: try Self.payload(parameters.size)))
+      try await responses.write(
+        StreamingOutputCallResponse(payload: try Self.payload(parameters.size)),
+        compressed: parameters.compressed?.value ?? false)
     }
     if let status = request.responseStatus { try Self.end(with: status) }
+  }
+
+  private static func echoMetadata(_ call: ServerCall) {
+    let (initial, trailing) = ("x-grpc-test-echo-initial", "x-grpc-test-echo-trailing-bin")
+    for (name, value) in call.metadata.fields where name == initial { call.initialMetadata.append(name, value) }
+    for (name, value) in call.metadata.fields where name == trailing { call.trailingMetadata.append(name, value) }
+  }
+
+  /// - Throws: INVALID_ARGUMENT when the latest request is not as the client says that it sent it.
+  private static func expectCompressed(_ expected: BoolValue?, _ call: ServerCall) throws {
+    guard let expected, expected.value != call.wasRequestCompressed else { return }
+    throw RPCError(.invalidArgument, "the request was \(expected.value ? "not " : "")compressed")
   }
 
   /// - Throws: The status, unless it is OK.

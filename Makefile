@@ -9,7 +9,7 @@ SEED ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run demo test fuzz lint format generate bench clean
+.PHONY: help setup build run demo test fuzz lint format generate bench million clean
 
 help: ## List these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ demo: ## Import real data into a fresh server and stream its audit log to .demo/
 	@scripts/setup run
 	@scripts/build $(CONFIGURATION)
 	@scripts/demo .build/$(CONFIGURATION)
+
+million: ## Make 1,000,000 users known to a running server (SEGCTL_ADDRESS, default 127.0.0.1:7700)
+	@scripts/setup run
+	@scripts/build $(CONFIGURATION)
+	@scripts/million .build/$(CONFIGURATION)
 
 test: ## Lint, build, and run every test, those over the wire also under AddressSanitizer
 	@scripts/setup test

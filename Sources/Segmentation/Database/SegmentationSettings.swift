@@ -19,7 +19,7 @@ package struct SegmentationSettings: Sendable {
   /// Expired memberships that a sweep ends in one statement.
   package var sweepChunk = 2000
   /// How long one chunk of a rollout, or of a segment's deletion, is to take.
-  package var rolloutChunk = Duration.milliseconds(50)
+  package var rolloutChunk = Duration.milliseconds(100)
   /// How long an audit export waits for the transactions that were running when it began.
   package var auditSettleWait = Duration.seconds(5)
   /// Months of the audit log that have their partition ahead of time.

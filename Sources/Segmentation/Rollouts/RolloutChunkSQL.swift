@@ -31,6 +31,9 @@ enum RolloutChunkSQL {
         ORDER BY user_id LIMIT $4
         """))
 
+  /// Of a membership `m` that a step changes. Without the bounds a join may read all of the segment for each chunk.
+  private static let within = "m.segment_id = $1 AND m.user_id > $2 AND m.user_id <= (SELECT last FROM ending)"
+
   /// Rows that others change at the same time:
   /// - One that is assigned meanwhile counts as in already; who adopts begins again.
   /// - One that had expired must be found again as it was; it may have been swept, and the user would be left out.
@@ -60,21 +63,21 @@ enum RolloutChunkSQL {
       UPDATE segmentd.memberships AS m
       SET expires_at = NULL, assigned_at = statement_timestamp(), cause = 3
       FROM over
-      WHERE m.segment_id = $1 AND m.user_id = over.user_id AND m.expires_at = over.expires_at
+      WHERE \(within) AND m.user_id = over.user_id AND m.expires_at = over.expires_at
       RETURNING m.user_id, over.expires_at AS over_at
     ), adopted AS (
       UPDATE segmentd.memberships AS m
       SET expires_at = NULL, cause = 3
       FROM member
       WHERE $7 AND NOT member.is_over AND member.cause <> 3 AND member.bucket < $6
-        AND m.segment_id = $1 AND m.user_id = member.user_id
+        AND \(within) AND m.user_id = member.user_id
         AND m.cause <> 3 AND (m.expires_at IS NULL OR m.expires_at > statement_timestamp())
       RETURNING m.user_id
     ), released AS (
       DELETE FROM segmentd.memberships AS m
       USING member
       WHERE $8 AND NOT member.is_over AND member.cause = 3 AND member.bucket >= $6
-        AND m.segment_id = $1 AND m.user_id = member.user_id
+        AND \(within) AND m.user_id = member.user_id
         AND m.cause = 3 AND (m.expires_at IS NULL OR m.expires_at > statement_timestamp())
       RETURNING m.user_id
     ), counted AS MATERIALIZED (

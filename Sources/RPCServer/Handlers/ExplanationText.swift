@@ -21,7 +21,13 @@ struct ExplanationText: Sendable {
     let last = explanation.records.last
     let bucket = explanation.bucket.number
     let threshold = explanation.outreach.partsPerMillion
+    if explanation.isMember, explanation.records.isEmpty {
+      return "in \(slug): it came in before the records that are kept\(until(explanation))"
+    }
     switch explanation.reason {
+    case .neverAssigned where explanation.keptSince != nil:
+      return
+        "not in \(slug): nothing has assigned it since\(at(explanation.keptSince)), where the records begin that are kept"
     case .assigned: return "in \(slug): \(told(first, "assigned it"))\(until(explanation))"
     case .imported: return "in \(slug): \(told(first, "imported it"))\(until(explanation))"
     case .outreach:

@@ -131,8 +131,9 @@ extension Proto.Membership {
   init(_ membership: Segmentation.Membership) {
     self.init(
       userID: membership.user.number, segmentID: membership.segment.number, segmentSlug: membership.slug.text,
-      assignTime: ProtoTimestamp(membership.assignedAt), expiresAt: membership.expiresAt.map { ProtoTimestamp($0) },
-      source: Proto.AuditCause(membership.source))
+      assignTime: membership.assignedAt.map { ProtoTimestamp($0) },
+      expiresAt: membership.expiresAt.map { ProtoTimestamp($0) },
+      source: membership.source.map { Proto.AuditCause($0) } ?? .unspecified)
   }
 }
 

@@ -5,11 +5,13 @@ package struct Membership: Hashable, Sendable {
   package var user: UserID
   package var segment: SegmentID
   package var slug: Slug
-  package var assignedAt: Timestamp
+  /// Nil when the audit log that told it is not kept any more.
+  package var assignedAt: Timestamp?
   /// From this instant on the user is no longer in; nil: until it is taken away.
   package var expiresAt: Timestamp?
   /// What brought the user in: `request`, `import` or `outreach`.
-  package var source: AuditCause
+  /// Nil when the audit log that told it is not kept any more.
+  package var source: AuditCause?
 }
 
 /// What became of one membership.

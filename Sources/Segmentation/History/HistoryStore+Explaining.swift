@@ -9,9 +9,11 @@ extension HistoryStore {
   package func explain(
     _ user: UserID, in reference: SegmentReference, at instant: Timestamp?, by caller: Caller
   ) async throws(SegmentationError) -> MembershipExplanation {
-    if let instant { try await settle(instant, by: caller) }
     let moment: Timestamp
     if let instant { moment = instant } else { moment = try await clock(by: caller) }
+    // Now is settled by being told.
+    let keptSince =
+      instant == nil ? try await writers(at: moment, by: caller).keptSince : try await settle(moment, by: caller)
     guard let past = try await lookUp(reference, at: moment, by: caller) else { throw .segmentNotFound(reference) }
     let (latest, userCreatedAt) = try await translating {
       let records = try await pool.query(
@@ -23,7 +25,13 @@ extension HistoryStore {
         known.rowCount > 0 ? try known.timestamp(0, 0) : nil
       )
     }
-    return try MembershipExplanation(user, in: past, at: moment, latest: latest, userCreatedAt: userCreatedAt)
+    var explanation = try MembershipExplanation(
+      user, in: past, at: moment, latest: latest, userCreatedAt: userCreatedAt, keptSince: keptSince)
+    if keptSince != nil, latest.isEmpty {
+      let found = try await memberships(of: [user], at: moment, by: caller)[0]
+      explanation.cameIn(found.first { $0.segment == past.segment.id })
+    }
+    return explanation
   }
 
   private func clock(by caller: Caller) async throws(SegmentationError) -> Timestamp {

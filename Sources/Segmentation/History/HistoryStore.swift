@@ -54,8 +54,9 @@ package final class HistoryStore: @unchecked Sendable {
         byUser[user, default: []].append(
           Membership(
             user: UserID(stored: user), segment: SegmentID(stored: try result.int64(row, 2)),
-            slug: Slug(stored: try result.text(row, 1)), assignedAt: try result.timestamp(row, 3),
-            expiresAt: try result.optionalTimestamp(row, 4), source: AuditCause(stored: try result.int64(row, 5))))
+            slug: Slug(stored: try result.text(row, 1)), assignedAt: try result.optionalTimestamp(row, 3),
+            expiresAt: try result.optionalTimestamp(row, 4),
+            source: try result.optionalInt64(row, 5).map(AuditCause.init(stored:))))
       }
       return users.map { byUser[$0.number] ?? [] }
     }
@@ -97,7 +98,8 @@ package final class HistoryStore: @unchecked Sendable {
   ) async throws {
     let longest = ContinuousClock.now + Self.longestListing
     let deadline = caller.deadline.map { min($0, longest) } ?? longest
-    let sql = HistorySQL.copyMembers(of: segment.id, at: instant, after: user, limit: limit)
+    let isWhole = try await settle(instant, by: caller) == nil
+    let sql = HistorySQL.copyMembers(of: segment.id, at: instant, after: user, limit: limit, isWhole: isWhole)
     var members: [Membership] = []
     members.reserveCapacity(batch)
     try await listings.withConnection(deadline: deadline) { connection in
@@ -116,26 +118,35 @@ package final class HistoryStore: @unchecked Sendable {
 
   /// Makes sure that everything that took effect by the instant can be read: waits for those who are writing it, at most
   /// `settings.auditSettleWait`. Nothing that begins later takes effect that early.
-  /// - Throws: `invalid` for an instant in the future, `unsettled` when somebody takes longer.
-  func settle(_ instant: Timestamp, by caller: Caller) async throws(SegmentationError) {
+  /// - Returns: Since when the log is kept; nil for its beginning.
+  /// - Throws: `invalid` for an instant in the future or before that, `unsettled` when somebody takes longer.
+  @discardableResult
+  func settle(_ instant: Timestamp, by caller: Caller) async throws(SegmentationError) -> Timestamp? {
     let patience = ContinuousClock.now + settings.auditSettleWait
-    var (clock, awaited) = try await writers(at: instant, by: caller)
-    guard instant <= clock else { throw .invalid(field: "as_of", reason: "must not be in the future") }
+    let state = try await writers(at: instant, by: caller)
+    guard instant <= state.clock else { throw .invalid(field: "as_of", reason: "must not be in the future") }
+    if let keptSince = state.keptSince, instant < keptSince {
+      throw .invalid(field: "as_of", reason: "lies before what the audit log keeps")
+    }
+    var awaited = state.transactions
     var pause = Duration.milliseconds(1)
     while !awaited.isEmpty {
       guard ContinuousClock.now < patience else { throw .unsettled }
       do { try await Task.sleep(for: pause) } catch { throw .cancelled }
       pause = min(pause * 2, .milliseconds(50))
-      awaited.formIntersection(try await writers(at: instant, by: caller).1)
+      awaited.formIntersection(try await writers(at: instant, by: caller).transactions)
     }
+    return state.keptSince
   }
 
-  private func writers(
+  func writers(
     at instant: Timestamp, by caller: Caller
-  ) async throws(SegmentationError) -> (clock: Timestamp, transactions: Set<String>) {
+  ) async throws(SegmentationError) -> (clock: Timestamp, transactions: Set<String>, keptSince: Timestamp?) {
     try await translating {
       let result = try await pool.query(HistorySQL.writers, [.timestamp(instant)], deadline: caller.deadline)
-      return (try result.timestamp(0, 0), Set(try result.textArray(0, 1)))
+      return (
+        try result.timestamp(0, 0), Set(try result.textArray(0, 1)), try result.optionalTimestamp(0, 2)
+      )
     }
   }
 }
@@ -184,10 +195,10 @@ extension Membership {
     var reader = WireReader(row)
     guard try reader.fieldCount() == 4 else { throw PostgresError(.decoding, "a member is not as expected") }
     let user = UserID(stored: try reader.int64())
-    let assignedAt = try reader.timestamp()
+    let assignedAt = try reader.optionalTimestamp()
     let expiresAt = try reader.optionalTimestamp()
     self.init(
       user: user, segment: segment.id, slug: segment.slug, assignedAt: assignedAt, expiresAt: expiresAt,
-      source: AuditCause(stored: try reader.int64()))
+      source: try reader.optionalInt64().map(AuditCause.init(stored:)))
   }
 }

@@ -20,13 +20,13 @@ package struct MembershipExplanation: Sendable {
   package let user: UserID
   /// The instant that is explained.
   package let instant: Timestamp
-  package let reason: MembershipReason
+  package private(set) var reason: MembershipReason
   /// As it is now, or as it was last.
   package let segment: Segment
   /// When the segment was deleted, by the instant or later.
   package let segmentDeletedAt: Timestamp?
   /// At the instant; nil when there was none.
-  package let membership: Membership?
+  package private(set) var membership: Membership?
   /// Those that decide, oldest first: the last assignment, its last renewals (by outreach that took it over, and by others),
   /// and its end.
   package let records: [AuditRecord]
@@ -35,17 +35,21 @@ package struct MembershipExplanation: Sendable {
   package let outreach: Outreach
   /// Since when the user is known now; nil when it is not.
   package let userCreatedAt: Timestamp?
+  /// Since when the audit log is kept; nil for its beginning.
+  package let keptSince: Timestamp?
 
   package var isMember: Bool { membership != nil }
 
   /// - Parameter latest: The last record of each action that had taken effect by the instant, of outreach and of others, the
   ///   latest first.
   init(
-    _ user: UserID, in past: PastSegment, at instant: Timestamp, latest: [AuditRecord], userCreatedAt: Timestamp?
+    _ user: UserID, in past: PastSegment, at instant: Timestamp, latest: [AuditRecord], userCreatedAt: Timestamp?,
+    keptSince: Timestamp? = nil
   ) throws(SegmentationError) {
     self.user = user
     self.instant = instant
     self.userCreatedAt = userCreatedAt
+    self.keptSince = keptSince
     segment = past.segment
     segmentDeletedAt = past.deletedAt
     bucket = try Bucket(of: user, in: past.segment.id)
@@ -58,9 +62,24 @@ package struct MembershipExplanation: Sendable {
     switch reason {
     case .assigned, .imported, .outreach:
       membership = Membership(
-        user: user, segment: segment.id, slug: segment.slug, assignedAt: begun?.effectiveAt ?? instant,
-        expiresAt: records.last?.expiresAt, source: records.last(where: { $0.isSource })?.cause ?? .request)
+        user: user, segment: segment.id, slug: segment.slug, assignedAt: begun?.effectiveAt,
+        expiresAt: records.last?.expiresAt, source: records.last(where: { $0.isSource })?.cause)
     default: membership = nil
+    }
+  }
+
+  /// Where the log's beginning is not kept, a membership may have been there with no record of it.
+  mutating func cameIn(_ membership: Membership?) {
+    guard let membership else { return }
+    self.membership = membership
+    reason = Self.reason(membership.source)
+  }
+
+  private static func reason(_ source: AuditCause?) -> MembershipReason {
+    switch source {
+    case .import: .imported
+    case .outreach: .outreach
+    default: .assigned
     }
   }
 
@@ -80,11 +99,7 @@ package struct MembershipExplanation: Sendable {
     // What has taken effect and is not written yet.
     if let expiry = last.expiresAt, expiry <= min(instant, past.deletedAt ?? instant) { return .expired }
     guard past.lived(at: instant) else { return .segmentDeleted }
-    switch records.last(where: { $0.isSource })?.cause {
-    case .import: return .imported
-    case .outreach: return .outreach
-    default: return .assigned
-    }
+    return reason(records.last(where: { $0.isSource })?.cause)
   }
 }
 

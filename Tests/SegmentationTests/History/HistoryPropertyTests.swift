@@ -48,6 +48,56 @@ import Testing
     }
   }
 
+  /// Old partitions are dropped; who came in before is told by what came later.
+  @Test(arguments: [4, 5] as [UInt64])
+  func `is told as it was, from where the log is kept on`(_ seed: UInt64) async throws {
+    let users = try #require(Self.users)
+    try await withStores(checksAudit: false) { stores in
+      var random = SplitMix(seed: seed)
+      var past: [Quiet] = []
+      for slug in Self.slugs { try await stores.segment(slug, outreach: slug == "ALL" ? 1 : 0) }
+      for _ in 0..<120 {
+        try await Self.step(stores, &random)
+        let from = try await Self.clock(stores)
+        let rows = try await Self.rows(stores)
+        past.append(Quiet(from: from, to: try await Self.clock(stores), rows: rows))
+      }
+      for cut in [20, 60, 100] {
+        let keptSince = past[cut].from
+        try await stores.sql("ALTER TABLE segmentd.installation ADD COLUMN IF NOT EXISTS kept_since timestamptz")
+        try await stores.sql("UPDATE segmentd.installation SET kept_since = $1", [.timestamp(keptSince)])
+        try await stores.sql("DELETE FROM segmentd.audit WHERE recorded_at < $1", [.timestamp(keptSince)])
+        for quiet in past[cut...] {
+          let expected = users.map { quiet.memberships(of: $0, at: quiet.from) }
+          let told = try await stores.history.memberships(of: users, at: quiet.from, by: stores.caller)
+          #expect(told.map { $0.map(\.slug) } == expected.map { $0.map(\.slug) }, "seed \(seed)")
+          for (told, expected) in zip(told.joined(), expected.joined()) {
+            #expect(told.assignedAt == nil || told.assignedAt == expected.assignedAt)
+            #expect(told.source == nil || told.source == expected.source)
+          }
+          for slug in Self.slugs {
+            let reference = SegmentReference.slug(try Slug(slug))
+            let found = try await stores.history.lookUp(reference, at: quiet.from, by: stores.caller)
+            guard let found, found.lived(at: quiet.from) else { continue }
+            var listed: [UserID] = []
+            try await stores.history.members(
+              of: found.segment, at: quiet.from, after: 0, limit: 100, batch: 2, by: stores.caller
+            ) { listed += $0.map(\.user) }
+            #expect(listed == expected.joined().filter { $0.slug.text == slug }.map(\.user))
+            let explanation = try await stores.history.explain(
+              users[0], in: reference, at: quiet.from, by: stores.caller)
+            #expect(explanation.isMember == expected[0].contains { $0.slug.text == slug })
+          }
+        }
+        let before = Timestamp(microseconds: keptSince.microseconds - 1)
+        let refusal = SegmentationError.invalid(field: "as_of", reason: "lies before what the audit log keeps")
+        await #expect(throws: refusal) {
+          try await stores.history.segments(of: users, at: before, by: stores.caller)
+        }
+      }
+    }
+  }
+
   /// One change of anything, or a sweep; it may be refused.
   private static func step(_ stores: Stores, _ random: inout SplitMix) async throws {
     let user = Int64.random(in: 1...5, using: &random)

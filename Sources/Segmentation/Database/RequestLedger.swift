@@ -53,12 +53,24 @@ struct RequestLedger: Sendable {
     let fingerprint = caller.requestID == nil ? "" : try Fingerprint.hex(of: operation)
     let retry = Retry(pool: pool, settings: settings, deadline: caller.deadline)
     return try await retry.run {
-      if let id = caller.requestID, let entry = try await recall(id, deadline: caller.deadline) {
-        guard entry.fingerprint == fingerprint else { throw SegmentationError.requestIDReused(id) }
-        return (try Self.decode(entry.answer), entry.position)
+      if let kept: (Answer, AuditPosition?) = try await kept(fingerprint, for: caller) { return kept }
+      do {
+        return try await attempt(fingerprint, by: caller, isDryRun: isDryRun, change)
+      } catch let refusal as SegmentationError {
+        // What stands in the way may be the work of another copy of this request, which was on its way when we looked.
+        guard let kept: (Answer, AuditPosition?) = try await kept(fingerprint, for: caller) else { throw refusal }
+        return kept
       }
-      return try await attempt(fingerprint, by: caller, isDryRun: isDryRun, change)
     }
+  }
+
+  /// The answer that was given to this request, if any.
+  private func kept<Answer: Codable>(
+    _ fingerprint: String, for caller: Caller
+  ) async throws -> (Answer, AuditPosition?)? {
+    guard let id = caller.requestID, let entry = try await recall(id, deadline: caller.deadline) else { return nil }
+    guard entry.fingerprint == fingerprint else { throw SegmentationError.requestIDReused(id) }
+    return (try Self.decode(entry.answer), entry.position)
   }
 
   private func attempt<Answer: Codable & Sendable>(
@@ -89,7 +101,8 @@ struct RequestLedger: Sendable {
       position: try AuditPosition(result, row: 0, column: 2))
   }
 
-  private static func parameters(_ id: RequestID, _ entry: Entry) -> [Parameter] {
+  /// Of `keep`.
+  static func parameters(_ id: RequestID, _ entry: Entry) -> [Parameter] {
     [
       .text(id.text), .text(entry.fingerprint), .text(entry.answer),
       entry.position.map { .int32($0.era) } ?? .null, .optionalInt64(entry.position?.xid),

@@ -41,6 +41,7 @@ struct MembershipWriter: Sendable {
       let start = ContinuousClock.now
       do {
         open = try await pass(calls, open, &answers, delay: delay, deadline: deadline)
+        attempt = 1
       } catch {
         do {
           delay = max(delay, (ContinuousClock.now - start) * 2)
@@ -92,8 +93,7 @@ struct MembershipWriter: Sendable {
       answer(together, try AuditPosition(result, row: 0, column: 0), identity, &answers)
     }
     for planned in alone {
-      let result = try await writeCreating(planned, deadline: deadline)
-      answer([planned], try AuditPosition(result, row: 0, column: 0), identity, &answers)
+      answer([planned], try await writeCreating(planned, deadline: deadline), identity, &answers)
     }
     return later
   }
@@ -140,7 +140,8 @@ struct MembershipWriter: Sendable {
   ) {
     installation.committed(position)
     for planned in planned {
-      let token = planned.decision.changes.isEmpty ? nil : position.map { AuditToken(identity, $0) }
+      let isNothing = planned.decision.changes.isEmpty && !planned.decision.createsUser
+      let token = isNothing ? nil : position.map { AuditToken(identity, $0) }
       answers[planned.index] = .success(
         MembershipUpdateResult(
           outcomes: planned.decision.outcomes, userCreated: planned.decision.createsUser, token: token))
@@ -148,17 +149,30 @@ struct MembershipWriter: Sendable {
   }
 
   /// Makes the user known first. Outreach leaves the segments alone that the call itself names.
-  private func writeCreating(_ planned: Planned, deadline: ContinuousClock.Instant?) async throws -> PostgresResult {
+  /// - Returns: The end of all that was written to the audit log, outreach's records included.
+  private func writeCreating(
+    _ planned: Planned, deadline: ContinuousClock.Instant?
+  ) async throws -> AuditPosition? {
     let named = planned.decision.outcomes.compactMap(\.segment)
     let caller = planned.call.caller
-    return try await pool.transaction(deadline: deadline) { connection in
+    return try await pool.transaction(deadline: deadline) { (connection) -> AuditPosition? in
       let created = try await connection.query(
         UserSQL.create, UserSQL.parameters([planned.call.update.user], sparing: named, by: caller))
       guard created.rowCount > 0 else {
         throw PostgresError(.server, "the user became known meanwhile", sqlState: .serializationFailure)
       }
+      if planned.decision.changes.isEmpty {
+        let position = try AuditPosition(created, row: 0, column: 2)
+        guard let id = caller.requestID else { return position }
+        let entry = RequestLedger.Entry(
+          fingerprint: planned.fingerprint, answer: KeptUpdate(planned.decision).text, position: position)
+        _ = try await connection.query(RequestLedger.keep, RequestLedger.parameters(id, entry))
+        return position
+      }
       // Nobody else sees the user yet, so nobody can delete it.
-      return try await connection.query(MembershipSQL.write, Self.parameters([planned], Self.assigned([planned])))
+      let parameters = Self.parameters([planned], Self.assigned([planned]))
+      let written = try await connection.query(MembershipSQL.write, parameters)
+      return try AuditPosition(written, row: 0, column: 0)
     }
   }
 

@@ -33,9 +33,15 @@ package enum MessageEncoding: String, CaseIterable, Sendable {
 
   /// The one that we like best of those that a peer's `grpc-accept-encoding` lists; nil when it takes none of ours.
   static func preferred(in value: UnsafeRawBufferPointer) -> MessageEncoding? {
-    let names = String(decoding: value, as: UTF8.self).split(separator: ",")
-    let known = names.compactMap { MessageEncoding(rawValue: String($0.drop { $0 == " " }.prefix { $0 != " " })) }
-    return known.contains(.gzip) ? .gzip : known.first
+    // Most clients send the list with every call: it is read where it lies.
+    var best: MessageEncoding?
+    for name in value.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: true) {
+      let trimmed = name.drop { $0 == UInt8(ascii: " ") }.prefix { $0 != UInt8(ascii: " ") }
+      guard case .compressed(let encoding) = Named(UnsafeRawBufferPointer(rebasing: trimmed)) else { continue }
+      if encoding == .gzip { return .gzip }
+      best = best ?? encoding
+    }
+    return best
   }
 }
 

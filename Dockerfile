@@ -23,11 +23,12 @@ FROM debian:bookworm-slim
 RUN apt-get update && apt-get install --yes --no-install-recommends \
       libstdc++6 libevent-2.1-7 libnghttp2-14 libprotobuf-c1 libpq5 libssl3 zlib1g ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 7700 --home-dir /nonexistent segmentd
+    && useradd --system --uid 7700 --home-dir /nonexistent segmentd \
+    && install --directory --owner segmentd /var/lib/segmentd
 COPY --from=build /out/ /usr/local/bin/
 USER segmentd
 # There is no PostgreSQL in the image: give one with SEGMENTD_DATABASE.
-ENV SEGMENTD_LISTEN=0.0.0.0:7700 SEGMENTD_ADMIN_LISTEN=0.0.0.0:7701
+ENV SEGMENTD_LISTEN=0.0.0.0:7700 SEGMENTD_ADMIN_LISTEN=0.0.0.0:7701 SEGMENTD_DATA_DIR=/var/lib/segmentd
 EXPOSE 7700 7701
 STOPSIGNAL SIGTERM
 CMD ["segmentd", "serve"]

@@ -63,6 +63,8 @@ let package = Package(
         .embedInCode("Migrations/0001_segmentd.down.sql"),
         .embedInCode("Migrations/0002_rollouts.up.sql"),
         .embedInCode("Migrations/0002_rollouts.down.sql"),
+        .embedInCode("Migrations/0005_reports.up.sql"),
+        .embedInCode("Migrations/0005_reports.down.sql"),
       ],
       swiftSettings: strict),
     module("Contract", ["GRPC", "Proto", "Digest"]),

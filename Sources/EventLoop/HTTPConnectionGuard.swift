@@ -16,7 +16,7 @@ final class HTTPConnectionGuard: @unchecked Sendable {
     let descriptor: Int32
     let inode: ino_t
     /// `MonotonicTime`
-    let deadline: UInt64
+    var deadline: UInt64
 
     /// Whether it is still the socket that it was.
     var isThere: Bool { Self.inode(of: descriptor) == inode }
@@ -53,6 +53,14 @@ final class HTTPConnectionGuard: @unchecked Sendable {
   func stop() {
     timer = nil
     arrived = []
+  }
+
+  /// Gives the connection with this socket more time.
+  func grant(_ descriptor: Int32, seconds: Int64) {
+    guard let inode = Guest.inode(of: descriptor),
+      let index = guests.firstIndex(where: { $0.descriptor == descriptor && $0.inode == inode })
+    else { return }
+    guests[index].deadline = MonotonicTime.now &+ UInt64(clamping: seconds) &* 1_000_000_000
   }
 
   /// libevent sets the socket behind this call; nothing of the connection can end before the turn does.

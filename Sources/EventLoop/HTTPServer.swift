@@ -15,6 +15,8 @@ package final class HTTPServer: @unchecked Sendable {
     package let method: String
     /// Without the query.
     package let path: String
+    /// Behind the question mark, as it came; empty when there is none.
+    package let query: String
     package let body: [UInt8]
   }
 
@@ -49,7 +51,7 @@ package final class HTTPServer: @unchecked Sendable {
   package let address: SocketAddress
   let loop: EventLoop
   private let server: OpaquePointer
-  private let connections: HTTPConnectionGuard
+  let connections: HTTPConnectionGuard
   private let answer: (Request, HTTPExchange) -> Void
 
   /// - Parameter answer: Called on the loop for each request; it answers through the exchange, at once or later.
@@ -96,7 +98,9 @@ package final class HTTPServer: @unchecked Sendable {
 
   private func received(_ request: OpaquePointer) {
     let command = evhttp_request_get_command(request)
-    let path = evhttp_request_get_evhttp_uri(request).flatMap { evhttp_uri_get_path($0) }
+    let uri = evhttp_request_get_evhttp_uri(request)
+    let path = uri.flatMap { evhttp_uri_get_path($0) }
+    let query = uri.flatMap { evhttp_uri_get_query($0) }
     var body: [UInt8] = []
     if let buffer = evhttp_request_get_input_buffer(request) {
       body = [UInt8](repeating: 0, count: min(evbuffer_get_length(buffer), Self.maxBodyBytes))
@@ -105,47 +109,9 @@ package final class HTTPServer: @unchecked Sendable {
     }
     let method = Self.methods.first { $0.0 == command }?.1 ?? ""
     answer(
-      Request(method: method, path: path.map { String(cString: $0) } ?? "/", body: body),
+      Request(
+        method: method, path: path.map { String(cString: $0) } ?? "/", query: query.map { String(cString: $0) } ?? "",
+        body: body),
       HTTPExchange(request, of: self, isHead: command == EVHTTP_REQ_HEAD))
-  }
-}
-
-/// One request that waits for its answer. Confined to its loop; whoever lets go of it unanswered has answered 500.
-///
-/// When the peer goes away meanwhile, libevent keeps the request until it is answered.
-package final class HTTPExchange: @unchecked Sendable {
-  private var request: OpaquePointer?
-  /// Kept as long as requests are under way: with it libevent would free them.
-  private let server: HTTPServer
-  private let isHead: Bool
-
-  init(_ request: OpaquePointer, of server: HTTPServer, isHead: Bool) {
-    self.request = request
-    self.server = server
-    self.isHead = isHead
-  }
-
-  deinit {
-    guard let request else { return }
-    nonisolated(unsafe) let forgotten = request
-    server.loop.executeNow { [server] in
-      evhttp_send_error(forgotten, 500, nil)
-      withExtendedLifetime(server) {}
-    }
-  }
-
-  /// Sends the answer; only the first one counts. Call on the loop.
-  package func reply(_ response: HTTPServer.Response) {
-    guard let request else { return }
-    self.request = nil
-    let headers = evhttp_request_get_output_headers(request)
-    evhttp_add_header(headers, "Content-Type", response.contentType)
-    evhttp_add_header(headers, "Content-Length", "\(response.body.count)")
-    evhttp_add_header(headers, "Connection", "close")
-    for (name, value) in response.headers { evhttp_add_header(headers, name, value) }
-    guard let buffer = evbuffer_new() else { return evhttp_send_error(request, 503, nil) }
-    defer { evbuffer_free(buffer) }
-    if !isHead { response.body.withUnsafeBytes { _ = evbuffer_add(buffer, $0.baseAddress, $0.count) } }
-    evhttp_send_reply(request, Int32(response.status), nil, buffer)
   }
 }

@@ -3,7 +3,7 @@ import Proto
 
 struct AuditCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "audit", abstract: "Read the audit log.", subcommands: [Stream.self, Verify.self])
+    commandName: "audit", abstract: "Read the audit log.", subcommands: [Stream.self, Verify.self, ReportCommand.self])
 
   struct Stream: ClientCommand {
     static let configuration = CommandConfiguration(

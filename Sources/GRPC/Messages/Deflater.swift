@@ -1,7 +1,7 @@
 import CZlib
 
 /// Owns one of zlib's compressors (about 256 KiB), which is used for one message after the other.
-final class Deflater {
+package final class Deflater {
   /// The quickest: the other calls of the loop wait meanwhile.
   private static let level = Z_BEST_SPEED
   private static let memoryLevel: Int32 = 8
@@ -10,7 +10,8 @@ final class Deflater {
   private let stream: UnsafeMutablePointer<z_stream>
   private let buffer = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: step)
 
-  init(_ encoding: MessageEncoding) throws(RPCError) {
+  /// - Throws: `RPCError` INTERNAL when memory runs out.
+  package init(_ encoding: MessageEncoding) throws(RPCError) {
     // zlib keeps the address of its stream: it must not move.
     stream = .allocate(capacity: 1)
     stream.initialize(to: z_stream())
@@ -26,8 +27,9 @@ final class Deflater {
     buffer.deallocate()
   }
 
+  /// All of it, as one piece that can be read by itself.
   /// - Throws: `RPCError` INTERNAL, which zlib has no reason for.
-  func compress(_ bytes: UnsafeRawBufferPointer) throws(RPCError) -> [UInt8] {
+  package func compress(_ bytes: UnsafeRawBufferPointer) throws(RPCError) -> [UInt8] {
     deflateReset(stream)
     var output: [UInt8] = []
     let input = bytes.bindMemory(to: UInt8.self)

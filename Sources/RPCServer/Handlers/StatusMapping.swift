@@ -58,6 +58,10 @@ struct StatusMapping: Sendable {
     case .membershipNotFound(let user, let segments):
       let names = segments.map { "\(user)/\($0)" }
       return RPCError(.notFound, text, with: resources("Membership", names, reason: "MEMBERSHIP_NOT_FOUND"))
+    case .reportNotFound(let id):
+      return RPCError(.notFound, text, with: resource("AuditReport", id, reason: "REPORT_NOT_FOUND"))
+    case .tooManyReports:
+      return RPCError(.resourceExhausted, text, with: .reason("TOO_MANY_REPORTS") + quota("audit reports", text))
     case .requestIDReused:
       return RPCError(
         violations: [.init(field: "request_id", description: "was used for another request")],

@@ -28,6 +28,8 @@ final class LoopServices: @unchecked Sendable {
   /// Works only when it is run: one loop of a process does.
   let rollouts: RolloutWorker
   let router = Router()
+  let audit: AuditStore
+  let reports: ReportStore
   private let health: HealthHandlers
   private let feed: AuditFeed
   /// Of the feed and its notifications: what is queued for the other pool does not hold them back.
@@ -45,7 +47,7 @@ final class LoopServices: @unchecked Sendable {
   init(
     on loop: EventLoop, database: PostgresConfiguration, settings: SegmentationSettings,
     pollInterval: Duration = .seconds(1), bell: RolloutBell = RolloutBell(), offersHealth: Bool = true,
-    offersReflection: Bool = true, logger: Logger
+    offersReflection: Bool = true, desk: ReportDesk = ReportDesk(ReportDirectory("", limit: 0)), logger: Logger
   ) {
     monitor = LoopMonitor(on: loop)
     pool = PostgresPool(on: loop, configuration: database, logger: logger)
@@ -75,8 +77,10 @@ final class LoopServices: @unchecked Sendable {
     SegmentHandlers(segments: segments, history: history) { [feed] in feed.isStopped }.register(on: router)
     UserHandlers(users: UserStore(pool: pool, installation: installation, settings: settings)).register(on: router)
     MembershipHandlers(memberships: memberships, history: history).register(on: router)
-    let audit = AuditStore(pool: pool, installation: installation, settings: settings)
+    audit = AuditStore(pool: pool, installation: installation, settings: settings)
+    reports = ReportStore(pool: pool, settings: settings)
     AuditHandlers(audit: audit, feed: feed).register(on: router)
+    ReportHandlers(reports: reports, audit: audit, desk: desk).register(on: router)
     if offersReflection { ReflectionHandlers(services: router.services).register(on: router) }
   }
 

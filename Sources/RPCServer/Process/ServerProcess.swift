@@ -22,10 +22,14 @@ struct ServerProcess {
   private let level: LogLevel
   /// Nil without TLS.
   private let certificate: CertificateWatch?
+  private let desk: ReportDesk
 
   /// - Throws: `TLSError` for TLS files that cannot be used.
   init(_ settings: Settings) throws {
     self.settings = settings
+    desk = ReportDesk(
+      ReportDirectory(
+        settings.reports.directory ?? "\(settings.dataDirectory)/reports", limit: Int64(settings.reports.space)))
     level = LogLevel(settings.logLevel)
     let logger = LogOutput.logger("segmentd", settings: settings, level: level)
     self.logger = logger
@@ -84,10 +88,11 @@ struct ServerProcess {
     var services: [LoopServices] = []
     for loop in loops {
       services.append(
-        try await loop.perform { [logger, settings] in
+        try await loop.perform { [logger, settings, desk] in
           LoopServices(
             on: loop, database: configuration, settings: limits, pollInterval: settings.auditPollInterval, bell: bell,
-            offersHealth: settings.health == .on, offersReflection: settings.reflection == .on, logger: logger)
+            offersHealth: settings.health == .on, offersReflection: settings.reflection == .on, desk: desk,
+            logger: logger)
         })
     }
     return services
@@ -123,10 +128,12 @@ struct ServerProcess {
     if let certificate { collectors.append((loops[0], { certificate.collect(into: &$0) })) }
     collectors.append((loops[0], { readiness.collect(into: &$0) }))
     let metrics = MetricsGatherer(collectors)
-    let admin = try await loops[0].perform { [settings, level, logger] in
+    let admin = try await loops[0].perform { [settings, level, logger, desk] in
       try AdminServer(
-        at: settings.adminListen, on: loops[0], readiness: readiness, metrics: metrics, level: level, logger: logger)
+        at: settings.adminListen, on: loops[0], readiness: readiness, metrics: metrics, reports: desk, level: level,
+        logger: logger)
     }
+    desk.baseURL = settings.reports.url ?? admin.address.map { "http://\($0)" } ?? ""
     certificate?.tell()
     announce(server, admin)
     let chores = startChores(services[0], readiness, on: loops[0])
@@ -147,8 +154,12 @@ struct ServerProcess {
     _ services: LoopServices, _ readiness: Readiness, on loop: EventLoop
   ) -> [Task<Void, Never>] {
     let interval = settings.sweepInterval
+    let maker = loop.spawn { [desk, logger] in
+      await ReportMaker(on: loop, desk: desk, reports: services.reports, audit: services.audit, logger: logger).run()
+    }
     let watch = certificate.map { certificate in loop.spawn { await certificate.run(on: loop) } }
     return [
+      maker,
       loop.spawn { await services.sweeper.run(every: interval) },
       loop.spawn { await services.rollouts.run() },
       loop.spawn { await readiness.watch(services.installation, Migrator(pool: services.pool)) },

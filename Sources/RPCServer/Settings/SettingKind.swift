@@ -71,8 +71,8 @@ package enum Switch: String, CaseIterable, Sendable {
 
 extension SettingKind where Value == String? {
   /// Nil when empty.
-  static var optionalFile: Self {
-    Self(accepts: "the path of a file, or nothing") { $0.isEmpty ? .some(nil) : .some($0) }
+  static func path(of what: String) -> Self {
+    Self(accepts: "the path of a \(what), or nothing") { $0.isEmpty ? .some(nil) : .some($0) }
   }
 
   /// The address of a PostgreSQL database as libpq reads it; nil when empty.

@@ -9,6 +9,7 @@ package struct Settings: Sendable {
   package let reflection: Switch
 
   package let tls: TLSSettings
+  package let reports: ReportSettings
 
   /// Nil: start the private PostgreSQL.
   package let database: String?
@@ -50,6 +51,7 @@ package struct Settings: Sendable {
     health = try sources.value(of: SettingsTable.health)
     reflection = try sources.value(of: SettingsTable.reflection)
     tls = try TLSSettings(from: sources)
+    reports = try ReportSettings(from: sources)
     database = try sources.value(of: SettingsTable.database)
     dataDirectory = try sources.value(of: SettingsTable.dataDirectory)
     databaseConnections = try sources.value(of: SettingsTable.databaseConnections)

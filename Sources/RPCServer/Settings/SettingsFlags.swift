@@ -38,6 +38,7 @@ package struct ServeFlags: ParsableArguments {
   @Option(SettingsTable.maxConcurrentStreams.entry) package var maxConcurrentStreams: String?
   @OptionGroup package var connectionFlags: ConnectionFlags
   @OptionGroup package var tlsFlags: TLSFlags
+  @OptionGroup package var reportFlags: ReportFlags
   @Option(SettingsTable.updateLimit.entry) package var updateLimit: String?
   @Option(SettingsTable.batchLimit.entry) package var batchLimit: String?
   @Option(SettingsTable.importBatch.entry) package var importBatch: String?
@@ -51,7 +52,7 @@ package struct ServeFlags: ParsableArguments {
 
   /// What was given, by the settings' names.
   package var given: [String: String] {
-    [connectionFlags.given, tlsFlags.given].reduce(into: databaseFlags.given) { all, some in
+    [connectionFlags.given, tlsFlags.given, reportFlags.given].reduce(into: databaseFlags.given) { all, some in
       all.merge(some, uniquingKeysWith: { mine, _ in mine })
     }.merging(
       collect([

@@ -83,6 +83,7 @@ package enum SettingsTable {
     ] + connectionEntries + [
       updateLimit.entry, batchLimit.entry, importBatch.entry, idempotencyRetention.entry, sweepInterval.entry,
       auditPollInterval.entry,
+    ] + reportEntries + [
       logLevel.entry, logFormat.entry, slowCallThreshold.entry, shutdownGrace.entry,
     ]
 

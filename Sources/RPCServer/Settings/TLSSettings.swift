@@ -26,12 +26,12 @@ package struct TLSSettings: Sendable {
 
 extension SettingsTable {
   static let tlsCertificate = Setting(
-    "tls-certificate", .optionalFile, "FILE", default: "",
+    "tls-certificate", .path(of: "file"), "FILE", default: "",
     "The server's certificate in PEM, followed by those between it and its authority; with it, calls come over TLS only"
   )
-  static let tlsKey = Setting("tls-key", .optionalFile, "FILE", default: "", "The certificate's private key in PEM")
+  static let tlsKey = Setting("tls-key", .path(of: "file"), "FILE", default: "", "The certificate's private key in PEM")
   static let tlsClientCA = Setting(
-    "tls-client-ca", .optionalFile, "FILE", default: "",
+    "tls-client-ca", .path(of: "file"), "FILE", default: "",
     "The authorities in PEM whose certificates callers must show; without it they need none")
   static let tlsHandshakeTimeout = Setting(
     "tls-handshake-timeout", .duration(.milliseconds(100) ... .seconds(300)), "TIME", default: "10s",

@@ -1,6 +1,6 @@
 /// One numbered step of the schema, with its way back. The files under `Migrations` are part of the program.
 package struct Migration: Sendable {
-  /// From 1 on, without gaps.
+  /// From 1 on, rising.
   package let number: Int
   /// As in the file's name.
   package let name: String
@@ -25,6 +25,8 @@ package struct Migration: Sendable {
         1, "segmentd", up: PackageResources._001_segmentd_up_sql, down: PackageResources._001_segmentd_down_sql),
       try Migration(
         2, "rollouts", up: PackageResources._002_rollouts_up_sql, down: PackageResources._002_rollouts_down_sql),
+      try Migration(
+        5, "reports", up: PackageResources._005_reports_up_sql, down: PackageResources._005_reports_down_sql),
     ]
   }
 }

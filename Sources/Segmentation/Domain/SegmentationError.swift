@@ -12,6 +12,10 @@ package enum SegmentationError: Error, Hashable, Sendable {
   case membershipAlreadyExists(UserID, [SegmentReference])
   /// The user is not in these segments, and that was to fail.
   case membershipNotFound(UserID, [SegmentReference])
+  /// Others have to expire first.
+  case tooManyReports
+  /// There is no such report, or it has expired.
+  case reportNotFound(String)
   /// The request id was used for another request.
   case requestIDReused(RequestID)
   /// The database cannot be reached, or the connection was lost: whether a change took effect is unknown.
@@ -45,6 +49,8 @@ extension SegmentationError: CustomStringConvertible {
     case .userAlreadyExists(let user): "user \(user) already exists"
     case .membershipAlreadyExists(let user, let segments): "user \(user) is already in \(Self.list(segments))"
     case .membershipNotFound(let user, let segments): "user \(user) is not in \(Self.list(segments))"
+    case .tooManyReports: "there are too many reports; others have to expire first"
+    case .reportNotFound(let id): "report \(id) not found"
     case .requestIDReused: "the request id was used for another request"
     case .unavailable: "the database is not available"
     case .exhausted: "too many requests wait for the database"

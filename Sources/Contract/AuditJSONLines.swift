@@ -1,13 +1,15 @@
-import Contract
 import Proto
 
-/// Records as JSON lines. The log is long, so the bytes are written directly, with the rules of `JSONText`: names in
+/// Records as JSON lines. The log is long, so the bytes are written directly, with the rules of segctl's other JSON: names in
 /// snake_case and sorted, fields without a value left out.
-struct AuditJSONLines {
+package struct AuditJSONLines: Sendable {
   private static let hex = Array("0123456789abcdef".utf8)
   private var stamp = StampFormatter()
 
-  mutating func append(_ record: AuditRecord, to buffer: inout [UInt8]) {
+  package init() {}
+
+  /// Appends the record's line with its line feed.
+  package mutating func append(_ record: AuditRecord, to buffer: inout [UInt8]) {
     buffer.append(contentsOf: "{\"action\":\"".utf8)
     buffer.append(contentsOf: record.action.name.utf8)
     if !record.actor.isEmpty { Self.append(record.actor, as: "\",\"actor\":\"", to: &buffer) }

@@ -1,0 +1,112 @@
+import EventLoop
+import Logging
+import Segmentation
+
+/// Makes the reports that were ordered here, one after the other, and removes those that have expired. Confined to its loop.
+///
+/// What it has begun with when the process ends it makes anew after the next start.
+final class ReportMaker: @unchecked Sendable {
+  /// How many records are read at once.
+  private static let chunk = 8192
+  private static let cleaningInterval = Duration.seconds(10)
+  private static let noteInterval = Duration.seconds(1)
+
+  private let loop: EventLoop
+  private let desk: ReportDesk
+  private let reports: ReportStore
+  private let audit: AuditStore
+  private let logger: Logger
+  private var isReconciled = false
+  private var isWanted = false
+  private var waiter: Promise<Void>?
+
+  init(on loop: EventLoop, desk: ReportDesk, reports: ReportStore, audit: AuditStore, logger: Logger) {
+    self.loop = loop
+    self.desk = desk
+    self.reports = reports
+    self.audit = audit
+    self.logger = logger
+    desk.setOrderHandler { [weak self] in
+      guard let self else { return }
+      loop.executeNow { self.wake() }
+    }
+  }
+
+  /// Works until its task is cancelled. What goes wrong is logged and tried again.
+  func run() async {
+    while !Task.isCancelled {
+      isWanted = false
+      do {
+        if desk.key == nil { desk.key = try await reports.key() }
+        if desk.directory.exists { try await work(desk.directory.open()) }
+      } catch {
+        if Task.isCancelled { return }
+        logger.warning("could not look after the reports", metadata: ["error": "\(error)"])
+      }
+      await pause()
+    }
+  }
+
+  private func wake() {
+    isWanted = true
+    waiter?.succeed(())
+  }
+
+  private func pause() async {
+    guard !isWanted else { return }
+    let waiter = Promise<Void>(on: loop)
+    self.waiter = waiter
+    let timer = Timer(on: loop) { waiter.succeed(()) }
+    timer.schedule(after: Self.cleaningInterval)
+    defer { timer.cancel() }
+    try? await waiter.value()
+    self.waiter = nil
+  }
+
+  private func work(_ holder: String) async throws {
+    try await reports.forgetExpired(of: holder)
+    let living = try await reports.living(of: holder)
+    desk.directory.removeAll(but: Set(living.map(\.fileName)))
+    if !isReconciled { try await reconcile(living) }
+    while !Task.isCancelled, let report = try await reports.take(of: holder) { try await make(report) }
+  }
+
+  /// A report whose file did not survive a crash of the machine is made anew.
+  private func reconcile(_ living: [Report]) async throws {
+    for report in living where report.state == .ready && desk.directory.size(of: report.fileName) != report.size {
+      try await reports.note(report.id, .pending)
+    }
+    isReconciled = true
+  }
+
+  private func make(_ report: Report) async throws {
+    do {
+      let writer = try ReportWriter(report, in: desk.directory)
+      try await fill(writer, report)
+      let digest = try writer.finish()
+      try await reports.note(report.id, .ready, count: writer.count, size: writer.size, digest: digest)
+      logger.info("made a report", metadata: ["report": "\(report.id)", "records": "\(writer.count)"])
+    } catch let failure as ReportFailure {
+      logger.error("could not make a report", metadata: ["report": "\(report.id)", "error": "\(failure)"])
+      try await reports.note(report.id, .failed, error: failure.description)
+    }
+  }
+
+  /// Two chunks are all that is held, as in a stream.
+  private func fill(_ writer: ReportWriter, _ report: Report) async throws {
+    let bound = try await audit.bound()
+    var noted = ContinuousClock.now
+    var position = AuditPosition.beginning
+    while true {
+      try Task.checkCancellation()
+      let records = try await audit.read(after: position, to: bound, limit: Self.chunk, filter: report.filter)
+      try writer.add(records)
+      guard records.count == Self.chunk, let last = records.last else { return }
+      position = last.position
+      if ContinuousClock.now - noted > Self.noteInterval {
+        noted = .now
+        try await reports.note(report.id, .running, count: writer.count, size: writer.size)
+      }
+    }
+  }
+}

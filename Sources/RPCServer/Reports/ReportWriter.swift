@@ -1,0 +1,91 @@
+import Contract
+import Digest
+import GRPC
+import Proto
+import Segmentation
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// Writes a report's records into its file, which has its name only when it is whole.
+final class ReportWriter {
+  private let directory: ReportDirectory
+  private let report: Report
+  private let file: Int32
+  private let digest: SHA256
+  private let deflater: Deflater?
+  /// Bytes that the file may have.
+  private let room: Int64
+  private var line = AuditLine()
+  private var jsonLines = AuditJSONLines()
+  private(set) var count: Int64 = 0
+  private(set) var size: Int64 = 0
+
+  private var partialPath: String { directory.file("\(report.fileName).partial") }
+
+  /// - Throws: `ReportFailure`, and what zlib and OpenSSL throw for want of memory.
+  init(_ report: Report, in directory: ReportDirectory) throws {
+    self.report = report
+    self.directory = directory
+    digest = try SHA256()
+    deflater = report.isPacked ? try Deflater(.gzip) : nil
+    unlink(directory.file("\(report.fileName).partial"))
+    room = directory.limit - directory.used()
+    file = open(
+      directory.file("\(report.fileName).partial"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard file >= 0 else { throw ReportFailure(description: "its file: \(System.reason(errno))") }
+    if report.format == .csv { try write(Array(AuditLine.header.utf8)) }
+  }
+
+  deinit {
+    close(file)
+    // Without effect when it has its name.
+    unlink(partialPath)
+  }
+
+  /// - Throws: `ReportFailure` when there is no room.
+  func add(_ records: [Segmentation.AuditRecord]) throws {
+    var lines: [UInt8] = []
+    var text: [UInt8] = []
+    for record in records {
+      let message = Proto.AuditRecord(record)
+      line.append(message, to: &lines)
+      if report.format == .jsonLines { jsonLines.append(message, to: &text) }
+    }
+    digest.update(lines)
+    try write(report.format == .csv ? lines : text)
+    count += Int64(records.count)
+  }
+
+  /// Gives the file its name.
+  /// - Returns: The digest of the records as CSV lines.
+  /// - Throws: `ReportFailure`
+  func finish() throws -> [UInt8] {
+    guard rename(partialPath, directory.file(report.fileName)) == 0 else {
+      throw ReportFailure(description: "its file: \(System.reason(errno))")
+    }
+    return digest.finish()
+  }
+
+  /// Each piece is packed by itself: gzip files may have several members (RFC 1952, section 2.2).
+  private func write(_ bytes: [UInt8]) throws {
+    guard !bytes.isEmpty else { return }
+    let bytes = try deflater.map { deflater in try bytes.withUnsafeBytes { try deflater.compress($0) } } ?? bytes
+    guard size + Int64(bytes.count) <= room else {
+      throw ReportFailure(description: "there is no room for it: reports may take \(directory.limit) bytes together")
+    }
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let written = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+      guard written > 0 else {
+        if written < 0, errno == EINTR { continue }
+        throw ReportFailure(description: "its file: \(System.reason(errno))")
+      }
+      rest = rest.dropFirst(written)
+    }
+    size += Int64(bytes.count)
+  }
+}

@@ -7,9 +7,11 @@ SECONDS ?= 600
 SEED ?=
 # More flags for `make run`, such as ARGS='--listen 127.0.0.1:7800'.
 ARGS ?=
+# How many operations each of the 8 workers of `make soak` asks for.
+OPERATIONS ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run demo test fuzz lint format generate bench million clean
+.PHONY: help setup build run demo test fuzz soak lint format generate bench million clean
 
 help: ## List these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +46,11 @@ fuzz: ## Throw broken bytes at the server under AddressSanitizer: make fuzz SECO
 	@scripts/setup build
 	@swift build --sanitize=address --scratch-path .build_asan --product segmentd-fuzz
 	@.build_asan/debug/segmentd-fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+soak: ## Let random concurrent operations run for minutes, with servers killed meanwhile, and judge every answer
+	@scripts/setup test
+	@swift build
+	@SEGMENTD_BIN="$$PWD/.build/debug" SEGMENTD_TEST_OPERATIONS=$(OPERATIONS) $$(scripts/venv) -m pytest -s Tests/Foreign/test_model.py
 
 lint: ## Check style, imports, generated sources and scripts
 	@scripts/setup generate

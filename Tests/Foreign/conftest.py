@@ -158,17 +158,25 @@ class Database:
         return done.stdout.strip()
 
     @contextlib.contextmanager
+    def open(self):
+        """A psql to talk to, until the block ends."""
+        psql = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            yield psql
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                psql.stdin.close()
+            psql.wait(30)
+
+    @contextlib.contextmanager
     def session(self, sql):
         """A session in which `sql` has been run, until the block ends."""
-        psql = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
+        with self.open() as psql:
             psql.stdin.write(sql + ";\n\\echo ready\n")
             psql.stdin.flush()
             assert psql.stdout.readline() == "ready\n"
             yield
-        finally:
-            psql.stdin.close()
-            psql.wait(30)
 
 
 @pytest.fixture(scope="session")

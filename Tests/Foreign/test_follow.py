@@ -1,5 +1,6 @@
 """Following the audit log: what is committed arrives, once, in one order, whatever goes away meanwhile."""
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -191,14 +192,7 @@ def test_a_lost_notification_costs_a_poll(audit, database, slug):
     stream = follow(audit, start_position=NOW)
     started(stream)
     # Written past the server: nobody notifies.
-    database.query(
-        f"""WITH u AS (INSERT INTO segmentd.users (user_id) VALUES ({user})),
-        s AS (SELECT id, slug, segmentd.settle(1, 1) AS xid FROM segmentd.segments WHERE slug = '{slug}'),
-        m AS (INSERT INTO segmentd.memberships (user_id, segment_id, assigned_at, cause)
-          SELECT {user}, id, statement_timestamp(), 1 FROM s)
-        INSERT INTO segmentd.audit (xid, user_id, segment_id, action, cause, effective_at, segment_slug, actor)
-        SELECT xid, {user}, id, 1, 1, statement_timestamp(), slug, '' FROM s"""
-    )
+    database.query(WRITE.format(user=user, slug=slug))
     users_until(stream, user)
     stream.cancel()
 
@@ -222,6 +216,15 @@ def test_a_server_that_stops_sends_followers_away_behind_their_last_token(folder
         error = refusal(lambda: stream)
         assert error.code() == grpc.StatusCode.UNAVAILABLE and "stopping" in error.details()
     assert server.process.wait(60) == 0 and time.monotonic() - begun < 30
+
+
+# What the server writes for a new user, in a transaction that others may hold open.
+WRITE = """WITH u AS (INSERT INTO segmentd.users (user_id) VALUES ({user})),
+  s AS (SELECT id, slug, segmentd.settle(1, 1) AS xid FROM segmentd.segments WHERE slug = '{slug}'),
+  m AS (INSERT INTO segmentd.memberships (user_id, segment_id, assigned_at, cause)
+    SELECT {user}, id, statement_timestamp(), 1 FROM s)
+  INSERT INTO segmentd.audit (xid, user_id, segment_id, action, cause, effective_at, segment_slug, actor)
+  SELECT xid, {user}, id, 1, 1, statement_timestamp(), slug, '' FROM s"""
 
 
 # --- the property ------------------------------------------------------------------------------------------------
@@ -276,6 +279,23 @@ class World:
                 except grpc.RpcError as error:
                     assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED), error
 
+    def write_late(self, number, seed):
+        """Writes in transactions that stay open while others commit, and some of which are rolled back."""
+        source = random.Random(seed)
+        users = itertools.count(number * 1_000_000 + 1)
+        while not self.stop_writing.is_set():
+            # A server that was killed takes its PostgreSQL along.
+            with contextlib.suppress(BrokenPipeError, StopIteration), Database(self.folder).open() as psql:
+                while not self.stop_writing.is_set():
+                    written = [next(users) for _ in range(source.randint(1, 3))]
+                    tell(psql, "BEGIN", *(WRITE.format(user=user, slug="P0") for user in written))
+                    time.sleep(source.choice([0, 0.001, 0.01, 0.05, 0.2]))
+                    is_kept = source.random() < 0.8
+                    tell(psql, "COMMIT" if is_kept else "ROLLBACK")
+                    if is_kept:
+                        for user in written:
+                            self.acknowledged.put((user, ["P0"]))
+
     def follow(self, seed, found):
         """Reads with one token after the other, leaving at random, until it has come to the target."""
         source = random.Random(seed)
@@ -290,7 +310,7 @@ class World:
                 stream = audit_rpc.AuditServiceStub(channel).StreamAudit(request, timeout=20)
                 try:
                     for event in itertools.islice(stream, patience):
-                        found += [(r.sequence, r.user_id, r.segment_slug, r.action) for r in event.batch.records]
+                        found += [(r.sequence, csv_line(r)) for r in event.batch.records]
                         token = event.batch.resume_token or event.heartbeat.resume_token
                         if self.target is not None and len(found) >= self.target:
                             return
@@ -308,6 +328,7 @@ def test_every_follower_sees_every_record_once_in_one_order(folder):
         for n in range(4):
             stub.CreateSegment(segments_messages.CreateSegmentRequest(slug=f"P{n}"))
     writers = [threading.Thread(daemon=True, target=world.guarded, args=(world.write, n, seed + n)) for n in range(4)]
+    writers += [threading.Thread(daemon=True, target=world.guarded, args=(world.write_late, n, seed + n)) for n in range(4, 8)]
     found = [[] for _ in range(4)]
     readers = [
         threading.Thread(daemon=True, target=world.guarded, args=(world.follow, seed + 100 + n, records)) for n, records in enumerate(found)
@@ -329,8 +350,9 @@ def test_every_follower_sees_every_record_once_in_one_order(folder):
         thread.join(SECONDS)
     with grpc.insecure_channel(world.address) as channel:
         events = list(audit_rpc.AuditServiceStub(channel).StreamAudit(audit_messages.StreamAuditRequest(), timeout=SECONDS))
-    log = [(r.sequence, r.user_id, r.segment_slug, r.action) for event in events for r in event.batch.records]
+    log = [(r.sequence, csv_line(r)) for event in events for r in event.batch.records]
     assert events[-1].end.count == len(log) > 100
+    assert events[-1].end.digest == digest(log)
     world.target = len(log)
     for thread in readers:
         thread.join(SECONDS)
@@ -338,11 +360,24 @@ def test_every_follower_sees_every_record_once_in_one_order(folder):
     assert not world.failures, f"seed {seed}: {world.failures}"
     for records in found:
         assert records == log, f"seed {seed}: {first_difference(records, log)}"
-    assigned = {(user, slug) for _, user, slug, action in log if action == audit_pb2.AUDIT_ACTION_ASSIGN}
+        assert digest(records) == events[-1].end.digest
+    assigned = {tuple(line.split(",")[:2]) for _, line in log if ",ASSIGN," in line}
     while not world.acknowledged.empty():
         user, slugs = world.acknowledged.get()
-        assert {(user, slug) for slug in slugs} <= assigned, f"seed {seed}: an acknowledged change is not in the log"
+        assert {(str(user), slug) for slug in slugs} <= assigned, f"seed {seed}: an acknowledged change is not in the log"
     assert world.server.stop() == 0
+
+
+def digest(records):
+    return hashlib.sha256("".join(line for _, line in records).encode()).digest()
+
+
+def tell(psql, *statements):
+    """Runs them, and returns when they are done."""
+    psql.stdin.write("".join(statement + ";\n" for statement in statements) + "\\echo done\n")
+    psql.stdin.flush()
+    if psql.stdout.readline() != "done\n":
+        raise BrokenPipeError
 
 
 def first_difference(records, log):

@@ -9,32 +9,52 @@ import Proto
 package struct AuditLine: Sendable {
   package static let header = "user_id,segment_slug,action,stamp\n"
 
-  private static let assign = Array(",ASSIGN,".utf8)
-  private static let deprive = Array(",DEPRIVE,".utf8)
-  private static let renew = Array(",RENEW,".utf8)
-
   private var stamp = StampFormatter()
 
   package init() {}
 
   /// Appends the record's line with its line feed.
   package mutating func append(_ record: AuditRecord, to buffer: inout [UInt8]) {
-    Self.append(record.userID, to: &buffer)
-    buffer.append(UInt8(ascii: ","))
-    buffer.append(contentsOf: record.segmentSlug.utf8)
-    switch record.action {
-    case .assign: buffer.append(contentsOf: Self.assign)
-    case .deprive: buffer.append(contentsOf: Self.deprive)
-    case .renew: buffer.append(contentsOf: Self.renew)
-    default: buffer.append(contentsOf: ",\(record.action.name),".utf8)
+    var slug = record.segmentSlug
+    slug.withUTF8 { slug in
+      append(
+        userID: record.userID, slug: UnsafeRawBufferPointer(slug), action: record.action,
+        seconds: record.effectiveTime?.seconds,
+        nanos: record.effectiveTime?.nanos ?? 0, to: &buffer)
     }
-    if let time = record.effectiveTime { stamp.append(time, to: &buffer) }
+  }
+
+  /// Appends a record's line with its line feed.
+  /// - Parameters:
+  ///   - slug: Lent for the call.
+  ///   - seconds: Of the effective time, since 1970; nil for none.
+  @inline(__always)
+  package mutating func append(
+    userID: Int64, slug: UnsafeRawBufferPointer, action: AuditAction, seconds: Int64?, nanos: Int32,
+    to buffer: inout [UInt8]
+  ) {
+    Self.append(userID, to: &buffer)
+    buffer.append(contentsOf: slug)
+    switch action {
+    case .assign: Self.append(",ASSIGN,", to: &buffer)
+    case .deprive: Self.append(",DEPRIVE,", to: &buffer)
+    case .renew: Self.append(",RENEW,", to: &buffer)
+    default: buffer.append(contentsOf: ",\(action.name),".utf8)
+    }
+    if let seconds { stamp.append(seconds: seconds, nanos: nanos, to: &buffer) }
     buffer.append(UInt8(ascii: "\n"))
   }
 
+  @inline(__always)
+  private static func append(_ text: StaticString, to buffer: inout [UInt8]) {
+    text.withUTF8Buffer { buffer.append(contentsOf: $0) }
+  }
+
+  /// Appends the number and a comma.
   private static func append(_ number: Int64, to buffer: inout [UInt8]) {
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
-      var next = digits.count
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 21) { digits in
+      var next = digits.count - 1
+      digits[next] = UInt8(ascii: ",")
       var rest = number.magnitude
       repeat {
         next -= 1
@@ -45,7 +65,7 @@ package struct AuditLine: Sendable {
         next -= 1
         digits[next] = UInt8(ascii: "-")
       }
-      buffer.append(contentsOf: digits[next...])
+      buffer.append(contentsOf: UnsafeMutableBufferPointer(rebasing: digits[next...]))
     }
   }
 }

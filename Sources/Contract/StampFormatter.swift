@@ -10,19 +10,25 @@ package struct StampFormatter: Sendable {
   package init() {}
 
   package mutating func append(_ time: ProtoTimestamp, to buffer: inout [UInt8]) {
-    if time.seconds != second {
-      second = time.seconds
+    append(seconds: time.seconds, nanos: time.nanos, to: &buffer)
+  }
+
+  /// - Parameter seconds: Since 1970.
+  @inline(__always)
+  mutating func append(seconds: Int64, nanos: Int32, to buffer: inout [UInt8]) {
+    if seconds != second {
+      second = seconds
       text = Self.format(second)
     }
     buffer.append(contentsOf: text)
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 7) { digits in
-      var rest = time.nanos / 1000
+      var rest = UInt32(truncatingIfNeeded: nanos) / 1000
       for index in (0..<6).reversed() {
         digits[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
         rest /= 10
       }
       digits[6] = UInt8(ascii: "Z")
-      buffer.append(contentsOf: digits)
+      buffer.append(contentsOf: UnsafeMutableBufferPointer(rebasing: digits[...]))
     }
   }
 
@@ -37,12 +43,26 @@ package struct StampFormatter: Sendable {
   private static func format(_ second: Int64) -> [UInt8] {
     let (days, time) = (second.floorDivided(by: 86_400), second.floorRemainder(by: 86_400))
     let date = CivilDate(daysSinceEpoch: days)
-    let pad = { (number: Int64, width: Int) -> String in
-      let digits = String(number)
-      return String(repeating: "0", count: max(0, width - digits.count)) + digits
-    }
-    let clock = "\(pad(time / 3600, 2)):\(pad(time / 60 % 60, 2)):\(pad(time % 60, 2))"
-    return Array("\(pad(date.year, 4))-\(pad(date.month, 2))-\(pad(date.day, 2))T\(clock).".utf8)
+    var text: [UInt8] = []
+    text.reserveCapacity(20)
+    append(date.year, digits: 4, "-", to: &text)
+    append(date.month, digits: 2, "-", to: &text)
+    append(date.day, digits: 2, "T", to: &text)
+    append(time / 3600, digits: 2, ":", to: &text)
+    append(time / 60 % 60, digits: 2, ":", to: &text)
+    append(time % 60, digits: 2, ".", to: &text)
+    return text
+  }
+
+  /// The number, which is not below zero, with at least so many digits, then the separator.
+  private static func append(_ number: Int64, digits: Int, _ separator: Unicode.Scalar, to text: inout [UInt8]) {
+    let start = text.count
+    var rest = number
+    repeat {
+      text.insert(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10), at: start)
+      rest /= 10
+    } while rest > 0 || text.count < start + digits
+    text.append(UInt8(ascii: separator))
   }
 }
 

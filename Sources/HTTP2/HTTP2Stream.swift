@@ -33,7 +33,7 @@ package final class HTTP2Stream: @unchecked Sendable {
   private var outputStart = 0
   /// nghttp2 asked for data when there was none, and waits for `nghttp2_session_resume_data`.
   private var isDeferred = false
-  private var roomWaiters: [Promise<Void>] = []
+  private var roomWaiters: [(bytes: Int?, promise: Promise<Void>)] = []
   /// The sum of the header list so far, as SETTINGS_MAX_HEADER_LIST_SIZE counts.
   var headerListSize = 0
   var remoteEnded = false
@@ -146,19 +146,26 @@ package final class HTTP2Stream: @unchecked Sendable {
 
   /// Less when the connection's streams hold much together: a peer that opens no window must not make each of them hold the most.
   private var highWater: Int {
-    let configuration = session.configuration
-    let isCrowded = session.queuedOutput > configuration.connectionOutputHighWater
-    return isCrowded ? configuration.crowdedHighWater : configuration.outputHighWater
+    isCrowded ? session.configuration.crowdedHighWater : session.configuration.outputHighWater
   }
 
-  /// Suspends until the peer has taken so much that less than half of the high water mark is queued.
+  private var isCrowded: Bool { session.queuedOutput > session.configuration.connectionOutputHighWater }
+
+  /// Suspends until the peer has taken so much that no more than so many bytes are queued: half of the high water mark when nil,
+  /// and then only while the stream is full.
   /// - Throws: `HTTP2Error.connectionClosed` when the stream closes meanwhile, `CancellationError`.
-  package func waitForRoom() async throws {
+  package func waitForRoom(_ bytes: Int? = nil) async throws {
     if isClosed { throw HTTP2Error.connectionClosed }
-    guard isFull else { return }
+    guard bytes == nil ? isFull : queuedBytes > room(bytes) else { return }
     let waiter = Promise<Void>(on: session.loop)
-    roomWaiters.append(waiter)
+    roomWaiters.append((bytes, waiter))
     try await waiter.value()
+  }
+
+  /// Down to how many bytes a writer waits who would go on at so many; in a crowd it may be less.
+  private func room(_ bytes: Int?) -> Int {
+    guard let bytes, !isCrowded else { return min(bytes ?? .max, highWater / 2) }
+    return bytes
   }
 
   // MARK: Receiving
@@ -188,7 +195,7 @@ package final class HTTP2Stream: @unchecked Sendable {
     outputStart = 0
     let waiters = roomWaiters
     roomWaiters = []
-    for waiter in waiters { waiter.fail(HTTP2Error.connectionClosed) }
+    for waiter in waiters { waiter.promise.fail(HTTP2Error.connectionClosed) }
     let receiver = delegate
     delegate = nil
     receiver?.streamClosed(self, code, connectionLost: connectionLost)
@@ -245,10 +252,10 @@ package final class HTTP2Stream: @unchecked Sendable {
   }
 
   private func wakeWriterIfRoom() {
-    guard !roomWaiters.isEmpty, queuedBytes <= highWater / 2 else { return }
+    guard !roomWaiters.isEmpty else { return }
     let waiters = roomWaiters
-    roomWaiters = []
-    for waiter in waiters { waiter.succeed(()) }
+    roomWaiters.removeAll { queuedBytes <= room($0.bytes) }
+    for waiter in waiters where queuedBytes <= room(waiter.bytes) { waiter.promise.succeed(()) }
   }
 
   var dataProvider: nghttp2_data_provider {

@@ -35,6 +35,37 @@ extension Link {
     }
   }
 
+  /// The same for a caller that takes rows without waiting: all that have come are handed over at once.
+  func copyOut(
+    _ sql: String, opening: Opening, deadline: ContinuousClock.Instant?,
+    rows row: (UnsafeRawBufferPointer) throws -> Void
+  ) async throws {
+    try sendScript(sql, opening: opening, deadline: deadline, as: .copy)
+    let mine = serial
+    do {
+      try await copyBegan()
+      var isFirst = true
+      while true {
+        switch wire.receiveCopied() {
+        case .row(let start, let count):
+          defer { wire.freeCopied(start) }
+          hasCopied = true
+          var bytes = UnsafeRawBufferPointer(start: start, count: count)
+          if isFirst {
+            bytes = try Self.skippingHeader(bytes)
+            isFirst = false
+          }
+          if !bytes.isEmpty, !Self.isTrailer(bytes) { try row(bytes) }
+        case .needsInput: try await copyMore()
+        case .end, .failed: return try await finishCopy()
+        }
+      }
+    } catch {
+      if serial == mine, case .busy = state { abandon() }
+      throw error
+    }
+  }
+
   /// The caller's row took its time: is the exchange still ours?
   private func goOn(_ mine: Int) throws {
     if serial == mine, case .busy = state { return }
@@ -66,18 +97,23 @@ extension Link {
       case .row(let start, let count):
         hasCopied = true
         return (start, count)
-      case .needsInput where hasCopied && eagerReads < Self.eagerReadLimit:
-        hasCopied = false
-        eagerReads += 1
-        guard wire.consume() else { throw lostInCopy() }
-      case .needsInput:
-        eagerReads = 0
-        try await moreInput()
+      case .needsInput: try await copyMore()
       case .end, .failed:
         try await finishCopy()
         return nil
       }
     }
+  }
+
+  /// Takes in what the socket has, and lets the loop do something else when there is nothing, or now and then.
+  private func copyMore() async throws {
+    guard hasCopied, eagerReads < Self.eagerReadLimit else {
+      eagerReads = 0
+      return try await moreInput()
+    }
+    hasCopied = false
+    eagerReads += 1
+    guard wire.consume() else { throw lostInCopy() }
   }
 
   /// Reads the results behind the last row, the error of the COPY among them.

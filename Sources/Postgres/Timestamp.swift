@@ -24,8 +24,8 @@ package struct Timestamp: Hashable, Comparable, Sendable {
     return isBeyond ? .min + 1 : value
   }
 
-  /// Nil for the last 30 years that the server knows (up to 294276), which do not fit our count.
-  init?(wireValue: Int64) {
+  /// The instant of a `timestamptz` in binary. Nil for the last 30 years that the server knows (up to 294276), which do not fit our count.
+  package init?(wireValue: Int64) {
     if wireValue == .max || wireValue == .min {
       self.init(microseconds: wireValue)
       return

@@ -20,6 +20,15 @@ enum Codec {
   static func decode<Message: CMessage>(
     _ bytes: UnsafeRawBufferPointer, memoryLimit: Int
   ) throws(ProtoError) -> Message {
+    try withUnpacked(bytes, memoryLimit: memoryLimit) { c throws(ProtoError) in try Message(reading: c) }
+  }
+
+  /// Unpacks a message and lends its struct.
+  @inline(__always)
+  static func withUnpacked<Message: CMessage>(
+    _ bytes: UnsafeRawBufferPointer, memoryLimit: Int,
+    _ body: (UnsafePointer<Message.CStruct>) throws(ProtoError) -> Message
+  ) throws(ProtoError) -> Message {
     let arena = Arena.current
     let mark = arena.pointee.begin(limit: memoryLimit)
     defer { arena.pointee.end(mark) }
@@ -29,7 +38,7 @@ enum Codec {
     else {
       throw arena.pointee.exhausted ? .tooLarge(limit: memoryLimit) : .malformed(message: Message.fullName)
     }
-    return try Message(reading: UnsafeRawPointer(c).assumingMemoryBound(to: Message.CStruct.self))
+    return try body(UnsafeRawPointer(c).assumingMemoryBound(to: Message.CStruct.self))
   }
 
   static func encode<Message: CMessage>(

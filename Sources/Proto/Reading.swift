@@ -20,6 +20,14 @@ func readString(
   throw memchr(c, 0, length) == nil ? .invalidUTF8(field: "\(field())") : .containsNUL(field: "\(field())")
 }
 
+/// The bytes of a string that protobuf-c unpacked into an arena (or left at its default), lent for as long as that is there. Whether
+/// they are UTF-8 is not looked at.
+@inline(__always)
+func readText(_ c: UnsafeMutablePointer<CChar>?) -> UnsafeRawBufferPointer {
+  guard let c, c.pointee != 0 || c != emptyString else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+  return UnsafeRawBufferPointer(start: c, count: Arena.size(of: c) - 1)
+}
+
 /// What protobuf-c lets every unset string point to: a constant.
 nonisolated(unsafe) private let emptyString: UnsafeMutablePointer<CChar>? = {
   var probe = Google__Rpc__Status()

@@ -18,8 +18,8 @@ struct AuditCommand: ParsableCommand {
         --resume the same command again goes on where an earlier one ended, in whatever way that was.
         """)
 
-    /// About how much the server puts into a message.
-    private static let batchBytes: Int32 = 256 << 10
+    /// About how much the server puts into a message, in bytes: its records still fit the first chunk of memory for unpacking.
+    private static let batchBytes: Int32 = 48 << 10
 
     @Option(help: ArgumentHelp("Only this user. Repeatable.", valueName: "id"))
     var user: [Int64] = []

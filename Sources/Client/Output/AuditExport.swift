@@ -99,7 +99,7 @@ final class AuditExport: @unchecked Sendable {
   private func call(_ request: StreamAuditRequest, on connection: Connection) async throws {
     // Who follows waits for a server that was there and has gone.
     let call = try await connection.stream(
-      AuditService.Methods.streamAudit, waitsForReady: request.follow && !token.isEmpty)
+      AuditService.Methods.streamAudit, as: AuditMessage.method, waitsForReady: request.follow && !token.isEmpty)
     digest = try SHA256()
     callCount = 0
     do {
@@ -112,13 +112,14 @@ final class AuditExport: @unchecked Sendable {
     }
   }
 
-  private func copy(_ call: ClientCall<StreamAuditRequest, StreamAuditResponse>) async throws -> AuditEnd? {
+  private func copy(_ call: ClientCall<StreamAuditRequest, AuditMessage>) async throws -> AuditEnd? {
     var end: AuditEnd?
     while let message = try await call.next() {
       pause = Self.shortestPause
-      switch message.event {
+      let (output, response) = try take(message)
+      switch response.event {
       case .batch(let batch):
-        try await write(take(batch.records))
+        try await write(output)
         progress.update(0, count: count, "records")
         try await reached(batch.resumeToken)
       case .end(let last): end = last
@@ -141,25 +142,38 @@ final class AuditExport: @unchecked Sendable {
     try await checkpoints?.reached(token, count: count, in: output)
   }
 
-  /// Counts and digests the records.
-  /// - Returns: What is to be written.
-  private func take(_ records: [AuditRecord]) -> [UInt8] {
-    count += Int64(records.count)
-    callCount += Int64(records.count)
+  /// Counts and digests the records of a message.
+  /// - Returns: What is to be written, and the message; of a CSV without its records.
+  private func take(_ message: AuditMessage) throws -> (output: [UInt8], response: StreamAuditResponse) {
     var lines: [UInt8] = []
-    lines.reserveCapacity(records.count * 64)
-    for record in records { line.append(record, to: &lines) }
-    digest.update(lines)
+    lines.reserveCapacity(message.bytes.count)
+    let response: StreamAuditResponse
+    var added = 0
     switch format {
-    case .csv: return lines
-    case .jsonl:
-      lines.removeAll(keepingCapacity: true)
-      for record in records { jsonLines.append(record, to: &lines) }
-    case .table:
-      lines.removeAll(keepingCapacity: true)
-      table.append(records.map { AuditRow.cells($0) }, to: &lines)
+    case .csv: (added, response) = try message.decoded(into: &lines, &line)
+    case .jsonl, .table:
+      response = try message.decoded()
+      if case .batch(let batch) = response.event {
+        for record in batch.records { line.append(record, to: &lines) }
+        added = batch.records.count
+      }
     }
-    return lines
+    count += Int64(added)
+    callCount += Int64(added)
+    digest.update(lines)
+    if format != .csv, case .batch(let batch) = response.event {
+      lines.removeAll(keepingCapacity: true)
+      format(batch.records, into: &lines)
+    }
+    return (lines, response)
+  }
+
+  private func format(_ records: [AuditRecord], into lines: inout [UInt8]) {
+    if format == .table {
+      table.append(records.map { AuditRow.cells($0) }, to: &lines)
+    } else {
+      for record in records { jsonLines.append(record, to: &lines) }
+    }
   }
 
   private var header: [UInt8] { format == .csv ? Array(AuditLine.header.utf8) : [] }

@@ -47,9 +47,18 @@ struct Connection: Sendable {
   func stream<Request, Response>(
     _ method: ProtoMethod<Request, Response>, waitsForReady: Bool = false
   ) async throws -> ClientCall<Request, Response> {
+    try await stream(method, as: method.descriptor, waitsForReady: waitsForReady)
+  }
+
+  /// The same with responses that have another form in memory.
+  /// - Throws: `RPCError`
+  func stream<Request, Response, Form: Sendable>(
+    _ method: ProtoMethod<Request, Response>, as descriptor: MethodDescriptor<Request, Form>,
+    waitsForReady: Bool = false
+  ) async throws -> ClientCall<Request, Form> {
     var options = options(method, deadline.map { $0 - .now })
     options.waitsForReady = options.waitsForReady || waitsForReady
-    return try await channel.call(method.descriptor, options: options)
+    return try await channel.call(descriptor, options: options)
   }
 
   /// One request, and what to do with each response.

@@ -11,4 +11,16 @@ package struct ResponseWriter<Response: Sendable>: Sendable {
     try stream.send(response, coding, compressed: compressed)
     try await stream.waitForRoom()
   }
+
+  /// Queues a response that is held in another form, and does not wait: the caller does, now and then.
+  /// - Throws: `RPCError` when the call is over, or the message cannot be encoded.
+  package func queue<Form: Sendable>(_ response: Form, _ coding: MessageCoding<Form>) throws {
+    try stream.send(response, coding)
+  }
+
+  /// Waits until the peer has taken all but so many bytes of what is queued; nil for what `write` waits for.
+  /// - Throws: `RPCError` when the call is over.
+  package func waitForRoom(_ bytes: Int? = nil) async throws {
+    try await stream.waitForRoom(bytes)
+  }
 }

@@ -228,9 +228,9 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     }
   }
 
-  func waitForRoom() async throws {
-    guard stream.isFull else { return }
-    try await stream.waitForRoom()
+  func waitForRoom(_ bytes: Int? = nil) async throws {
+    guard bytes != nil || stream.isFull else { return }
+    try await stream.waitForRoom(bytes)
   }
 
   /// Ends the response; only the first call has an effect.

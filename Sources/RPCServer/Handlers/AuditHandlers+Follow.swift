@@ -8,15 +8,16 @@ extension AuditHandlers {
   /// Sends what there is, then what is committed from then on, until the end or the limit is reached, the caller goes away or the
   /// server stops. While it waits it holds no connection; what it sends it has from the loop's feed, unless it has fallen behind.
   func follow(
-    _ range: AuditRange, _ batches: inout AuditBatcher, _ responses: ResponseWriter<StreamAuditResponse>,
+    _ range: AuditRange, _ batches: AuditBatcher, _ responses: ResponseWriter<StreamAuditResponse>,
     _ call: ServerCall
   ) async throws {
     feed.join()
     defer { feed.leave() }
     var follower = AuditFollower(range)
     while true {
-      try await advance(&follower, &batches, responses, call)
-      if let batch = batches.flush() { try await responses.write(batch) }
+      try await advance(&follower, batches, responses, call)
+      try batches.flush(into: responses)
+      try await responses.waitForRoom()
       if batches.taken > follower.reported {
         follower.reported = batches.taken
         follower.beats(at: .now)
@@ -35,7 +36,7 @@ extension AuditHandlers {
 
   /// Goes on to the end that the feed has seen.
   private func advance(
-    _ follower: inout AuditFollower, _ batches: inout AuditBatcher, _ responses: ResponseWriter<StreamAuditResponse>,
+    _ follower: inout AuditFollower, _ batches: AuditBatcher, _ responses: ResponseWriter<StreamAuditResponse>,
     _ call: ServerCall
   ) async throws {
     while let tip = feed.tip, follower.position < tip.end, batches.taken < follower.range.limit, !feed.isStopped {
@@ -44,13 +45,16 @@ extension AuditHandlers {
       }
       guard let slices = feed.recent(after: follower.position) else {
         let bound = follower.bound(tip)
-        try await copy(follower.range, after: follower.position, to: bound, &batches, responses, call)
+        try await copy(follower.range, after: follower.position, to: bound, batches, responses, call)
         follower.position = tip.end
         continue
       }
       for slice in slices {
         for record in slice.records where follower.wants(record) && batches.taken < follower.range.limit {
-          if let batch = batches.add(record) { try await responses.write(batch) }
+          batches.add(record)
+          guard batches.isFull else { continue }
+          try batches.flush(into: responses)
+          try await responses.waitForRoom()
         }
         follower.position = slice.end
       }

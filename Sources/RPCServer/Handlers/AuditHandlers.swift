@@ -7,6 +7,7 @@ import Segmentation
 struct AuditHandlers: Sendable {
   let audit: AuditStore
   let feed: AuditFeed
+  let exports: AuditExports
 
   func register(on router: Router) {
     router.serverStreaming(AuditService.Methods.streamAudit.descriptor) { try await streamAudit($0, $1, $2) }
@@ -17,41 +18,53 @@ struct AuditHandlers: Sendable {
     _ request: StreamAuditRequest, _ responses: ResponseWriter<StreamAuditResponse>, _ call: ServerCall
   ) async throws {
     let range = try await AuditRange(request, audit, call)
-    var batches = try AuditBatcher(request, range.bound.identity)
+    let batches = try AuditBatcher(request, range.bound.identity)
     if request.follow {
-      try await follow(range, &batches, responses, call)
+      try await follow(range, batches, responses, call)
     } else {
-      try await copy(range, after: range.start, to: range.bound, &batches, responses, call)
+      try await copy(range, after: range.start, to: range.bound, batches, responses, call)
     }
-    if let batch = batches.flush() { try await responses.write(batch) }
+    try batches.flush(into: responses)
     try await responses.write(batches.end(behind: range.start))
   }
 
-  /// Sends what lies behind `position`, up to the bound or the limit. The next chunk is read while the one before is being sent,
-  /// and not sooner: however slow the reader, two chunks are all that is held.
+  /// Sends what lies behind `position`, up to the bound or the limit. A chunk is read while the one before is being sent, and not
+  /// sooner: however slow the reader, little more than one chunk is held, and no connection to the database while it is waited for.
   func copy(
     _ range: AuditRange, after position: Segmentation.AuditPosition, to bound: AuditBound,
-    _ batches: inout AuditBatcher,
+    _ batches: AuditBatcher,
     _ responses: ResponseWriter<StreamAuditResponse>, _ call: ServerCall
   ) async throws {
-    var size = range.chunkSize(taken: batches.taken)
-    var chunk = try await read(range, after: position, to: bound, limit: size, call)
-    while let last = chunk.last {
-      let isLast = chunk.count < size
-      let next = range.chunkSize(taken: batches.taken + Int64(chunk.count))
-      async let following = isLast ? [] : read(range, after: last.position, to: bound, limit: next, call)
-      for record in chunk {
-        if let batch = batches.add(record) { try await responses.write(batch) }
-      }
-      chunk = try await following
-      size = next
+    var position = position
+    var pace = AuditPace()
+    while true {
+      let rows = exports.reserve(Int(min(Int64(pace.rows), range.limit - batches.taken)))
+      defer { exports.release(rows) }
+      let scan = try await read(range, after: position, to: bound, limit: rows, batches, responses, call)
+      guard scan.count == rows, rows > 0 else { return }
+      position = scan.position
+      let sent = ContinuousClock.now
+      try await responses.waitForRoom(pace.lead)
+      pace.chunkTaken(in: .now - sent)
     }
   }
 
+  /// Reads one chunk; its batches are queued as they become full.
   private func read(
     _ range: AuditRange, after position: Segmentation.AuditPosition, to bound: AuditBound, limit: Int,
-    _ call: ServerCall
-  ) async throws -> [Segmentation.AuditRecord] {
-    try await audit.read(after: position, to: bound, limit: limit, filter: range.filter, deadline: call.deadline)
+    _ batches: AuditBatcher, _ responses: ResponseWriter<StreamAuditResponse>, _ call: ServerCall
+  ) async throws -> AuditScan {
+    try await exports.beginTurn()
+    defer { exports.endTurn() }
+    var failure: (any Error)?
+    let scan = try await audit.scan(
+      after: position, to: bound, limit: limit, filter: range.filter, deadline: call.deadline
+    ) { row in
+      batches.add(row)
+      guard batches.isFull else { return }
+      do { try batches.flush(into: responses) } catch { failure = failure ?? error }
+    }
+    if let failure { throw failure }
+    return scan
   }
 }

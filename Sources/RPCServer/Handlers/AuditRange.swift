@@ -5,8 +5,6 @@ import Segmentation
 
 /// Which records a StreamAudit request means.
 struct AuditRange: Sendable {
-  /// How many records are read at once.
-  private static let chunk = 8192
   private static let standardHeartbeat = Duration.seconds(10)
   private static let shortestHeartbeat = Duration.milliseconds(100)
 
@@ -53,11 +51,6 @@ struct AuditRange: Sendable {
     self.endPosition = endPosition
     self.filter = filter
     self.bound = bound
-  }
-
-  /// How many records to read next when so many have been taken.
-  func chunkSize(taken: Int64) -> Int {
-    Int(min(Int64(Self.chunk), max(0, limit - taken)))
   }
 
   private static func heartbeat(_ request: StreamAuditRequest) throws(SegmentationError) -> Duration {

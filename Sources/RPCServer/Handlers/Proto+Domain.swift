@@ -185,3 +185,10 @@ extension Proto.MembershipOutcome {
       }
   }
 }
+
+extension Proto.AuditCause {
+  /// The numbers are the same on both sides; a test holds them to it.
+  init(_ cause: Segmentation.AuditCause) {
+    self.init(rawValue: Int32(cause.rawValue))
+  }
+}

@@ -71,15 +71,17 @@ final class LoopServices: @unchecked Sendable {
       on: loop, pool: rolloutPool, installation: background, settings: settings, bell: bell, logger: logger)
     health = HealthHandlers(on: loop, services: Self.services)
     if offersHealth { health.register(on: router) }
+    let directory = SegmentDirectory(pool: pool)
     let memberships = MembershipStore(
-      on: loop, pool: pool, installation: installation, directory: SegmentDirectory(pool: pool), settings: settings)
+      on: loop, pool: pool, installation: installation, directory: directory, settings: settings)
     let segments = SegmentStore(pool: pool, installation: installation, settings: settings, bell: bell)
     SegmentHandlers(segments: segments, history: history) { [feed] in feed.isStopped }.register(on: router)
     UserHandlers(users: UserStore(pool: pool, installation: installation, settings: settings)).register(on: router)
     MembershipHandlers(memberships: memberships, history: history).register(on: router)
-    audit = AuditStore(pool: pool, installation: installation, settings: settings)
+    audit = AuditStore(pool: pool, installation: installation, directory: directory, settings: settings)
     reports = ReportStore(pool: pool, settings: settings)
-    AuditHandlers(audit: audit, feed: feed).register(on: router)
+    let exports = AuditExports(on: loop, connections: database.maximumConnections)
+    AuditHandlers(audit: audit, feed: feed, exports: exports).register(on: router)
     ReportHandlers(reports: reports, audit: audit, desk: desk).register(on: router)
     if offersReflection { ReflectionHandlers(services: router.services).register(on: router) }
   }

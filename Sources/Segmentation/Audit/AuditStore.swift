@@ -30,6 +30,31 @@ package struct AuditBound: Sendable {
   }
 }
 
+/// How far a reading of the log has come.
+package struct AuditScan: Sendable {
+  /// The records that were handed over.
+  package private(set) var count = 0
+  /// Behind the last one of them.
+  package private(set) var position: AuditPosition
+  /// Segments whose slugs are not known: from the first record of one on nothing is handed over.
+  fileprivate(set) var unknown: Set<Int64> = []
+
+  init(position: AuditPosition) {
+    self.position = position
+  }
+
+  fileprivate mutating func take(_ outcome: AuditRowReader.Outcome, _ body: (AuditRow) -> Void) {
+    switch outcome {
+    case .unknownSegment(let id): unknown.insert(id)
+    case .row(let row):
+      guard unknown.isEmpty else { return }
+      count += 1
+      position = row.position
+      body(row)
+    }
+  }
+}
+
 /// Reads the audit log in its one total order. One per loop, confined to it. All methods throw `SegmentationError`.
 ///
 /// Only what lies below the oldest transaction that still runs is read: nothing can appear there any more, so a reader
@@ -38,7 +63,8 @@ package final class AuditStore: @unchecked Sendable {
   private let pool: PostgresPool
   private let installation: Installation
   private let settings: SegmentationSettings
-  private let decoder = AuditDecoder()
+  private let directory: SegmentDirectory
+  private let reader: AuditRowReader
 
   /// The oldest transaction that runs, and the first one that had not ended: all below the former have.
   private static let horizon = Statement(
@@ -54,9 +80,15 @@ package final class AuditStore: @unchecked Sendable {
     SELECT id FROM segmentd.segments WHERE slug = ANY ($1)
     """)
 
-  package init(pool: PostgresPool, installation: Installation, settings: SegmentationSettings = SegmentationSettings())
-  {
+  /// - Parameter directory: Of the loop; one of its own when nil.
+  package init(
+    pool: PostgresPool, installation: Installation, directory: SegmentDirectory? = nil,
+    settings: SegmentationSettings = SegmentationSettings()
+  ) {
     self.pool = pool
+    let directory = directory ?? SegmentDirectory(pool: pool)
+    self.directory = directory
+    reader = AuditRowReader(directory)
     self.installation = installation
     self.settings = settings
   }
@@ -126,18 +158,41 @@ package final class AuditStore: @unchecked Sendable {
     after position: AuditPosition, to bound: AuditBound, limit: Int, filter: AuditFilter = AuditFilter(),
     deadline: ContinuousClock.Instant? = nil
   ) async throws(SegmentationError) -> [AuditRecord] {
-    try filter.check(settings)
-    guard limit > 0, position < bound.end else { return [] }
-    return try await translating {
-      try await pool.withConnection(deadline: deadline) { connection in
-        var records: [AuditRecord] = []
-        records.reserveCapacity(min(limit, 1024))
-        for era in max(1, position.era)...max(1, bound.end.era) where records.count < limit {
-          let sql = Self.copy(era, after: position, to: bound.end, limit: limit - records.count, filter)
-          try await connection.copyOut(sql) { row in records.append(try decoder.record(row)) }
-        }
-        return records
+    var records: [AuditRecord] = []
+    records.reserveCapacity(min(max(0, limit), 1024))
+    var failure: (any Error)?
+    _ = try await scan(after: position, to: bound, limit: limit, filter: filter, deadline: deadline) { row in
+      do { records.append(try AuditRecord(row, directory[row.segment], like: records.last)) } catch {
+        failure = failure ?? error
       }
+    }
+    if let failure { throw SegmentationError(failure) }
+    return records
+  }
+
+  /// Hands over the next rows behind `position`, in order, not beyond the bound, as fast as they come.
+  /// - Returns: How many there were, fewer than `limit` when there are no more, and where the last one stands.
+  package func scan(
+    after position: AuditPosition, to bound: AuditBound, limit: Int, filter: AuditFilter = AuditFilter(),
+    deadline: ContinuousClock.Instant? = nil, _ body: (AuditRow) -> Void
+  ) async throws(SegmentationError) -> AuditScan {
+    try filter.check(settings)
+    var scan = AuditScan(position: position)
+    guard limit > 0, position < bound.end else { return scan }
+    return try await translating {
+      for era in max(1, position.era)...max(1, bound.end.era) {
+        repeat {
+          scan.unknown = []
+          guard scan.count < limit else { return scan }
+          let sql = Self.copy(era, after: scan.position, to: bound.end, limit: limit - scan.count, filter)
+          try await pool.withConnection(deadline: deadline) { connection in
+            try await connection.copyOut(sql, rows: { bytes in scan.take(try reader.read(bytes, era: era), body) })
+          }
+          // New segments are rare: what lies behind the first record of one is read again.
+          if !scan.unknown.isEmpty { try await directory.learn(scan.unknown, deadline: deadline) }
+        } while !scan.unknown.isEmpty
+      }
+      return scan
     }
   }
 
@@ -157,8 +212,7 @@ package final class AuditStore: @unchecked Sendable {
     return """
       \(filter.users == nil ? inOrder : "")
       COPY (
-        SELECT era, xid, sequence, user_id, segment_id, action, cause, expires_at, effective_at, recorded_at,
-          segment_slug, actor, request_id
+        SELECT \(AuditRowReader.columns)
         FROM segmentd.audit
         WHERE \(terms.joined(separator: " AND "))
         ORDER BY xid, sequence

@@ -3,7 +3,8 @@ import Proto
 
 struct AuditCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "audit", abstract: "Read the audit log.", subcommands: [Stream.self, Verify.self, ReportCommand.self])
+    commandName: "audit", abstract: "Read the audit log.",
+    subcommands: [Stream.self, Verify.self, Consumers.self, ReportCommand.self])
 
   struct Stream: ClientCommand {
     static let configuration = CommandConfiguration(
@@ -13,6 +14,9 @@ struct AuditCommand: ParsableCommand {
         sent, and exits with 3 when they differ. A FILE has its name only when it is whole; until then it is FILE.partial.
 
         A whole FILE has FILE.sha256 beside it, for segctl audit verify.
+
+        With --consumer NAME the server is told once a second what has been written, and the next run under that name goes \
+        on behind it, wherever it runs. What was written in the last second before a crash comes again.
 
         With --follow segctl goes on until Ctrl-C or --to, through restarts of the server; a FILE is written in place. With \
         --resume the same command again goes on where an earlier one ended, in whatever way that was.
@@ -41,6 +45,11 @@ struct AuditCommand: ParsableCommand {
     var follow = false
     @Flag(help: "Go on with the FILE of an earlier run, from FILE.checkpoint.")
     var resume = false
+    @Option(
+      help: ArgumentHelp(
+        "Read under this name: the server keeps how far it has come, and goes on from there next time.",
+        valueName: "name"))
+    var consumer = ""
     @OptionGroup var connectionOptions: ConnectionOptions
 
     func validate() throws {
@@ -53,7 +62,7 @@ struct AuditCommand: ParsableCommand {
       let (file, checkpoints) = try destination(on: connection)
       let export = try AuditExport(
         format, to: file ?? .standardOutput(on: connection.loop), checkpoints: checkpoints,
-        checksumBeside: checksummed, showsProgress: file != nil)
+        checksumBeside: checksummed, consumer: consumer, showsProgress: file != nil)
       try await export.run(request, on: connection)
       return .success
     }
@@ -82,7 +91,7 @@ struct AuditCommand: ParsableCommand {
       StreamAuditRequest(
         userIDs: user, segments: segment.map(\.selector), actions: action.map(\.value), causes: cause.map(\.value),
         start: from?.start, end: to.map { .endTime($0.timestamp) },
-        follow: follow, maxBatchBytes: Self.batchBytes)
+        follow: follow, maxBatchBytes: Self.batchBytes, consumer: consumer)
     }
   }
 }

@@ -8,6 +8,7 @@ import Proto
 final class AuditExport: @unchecked Sendable {
   private static let shortestPause = Duration.milliseconds(100)
   private static let longestPause = Duration.seconds(5)
+  private static let acknowledgementInterval = Duration.seconds(1)
 
   private let format: AuditFormat
   private let output: OutputFile
@@ -27,19 +28,26 @@ final class AuditExport: @unchecked Sendable {
   /// What the last message said to go on behind; empty before the first.
   private var token: String
   private var pause = AuditExport.shortestPause
+  /// Empty for none.
+  private let consumer: String
+  private var acknowledged = ""
+  private var nextAcknowledgement = ContinuousClock.now
   private var progress: Progress
 
   /// - Parameters:
   ///   - checkpoints: Keeps them while the export goes on, and may have one to begin with.
+  ///   - consumer: Whose progress the server is told.
   ///   - path: The file that gets a checksum beside it when it is whole.
   /// - Throws: `SHA256.Unavailable`
   init(
     _ format: AuditFormat, to output: OutputFile, checkpoints: AuditCheckpoints? = nil, checksumBeside path: String?,
+    consumer: String = "",
     showsProgress: Bool
   ) throws {
     self.format = format
     self.output = output
     self.checkpoints = checkpoints
+    self.consumer = consumer
     checksumPath = path
     fileDigest = path != nil && checkpoints == nil ? try SHA256() : nil
     digest = try SHA256()
@@ -55,6 +63,7 @@ final class AuditExport: @unchecked Sendable {
       if checkpoints?.isFresh ?? true { try await write(header) }
       try await stream(request, on: connection)
       try await finish()
+      try await acknowledge(on: connection)
     } catch {
       // What has arrived is good, up to here, and whole lines; the task may be cancelled, the writing goes on.
       let isSpoilt = (error as? Failure)?.status == .digestMismatch
@@ -105,14 +114,16 @@ final class AuditExport: @unchecked Sendable {
     do {
       try await call.send(request)
       call.finish()
-      try check(try await copy(call))
+      try check(try await copy(call, on: connection))
     } catch {
       call.cancel()
       throw error
     }
   }
 
-  private func copy(_ call: ClientCall<StreamAuditRequest, AuditMessage>) async throws -> AuditEnd? {
+  private func copy(
+    _ call: ClientCall<StreamAuditRequest, AuditMessage>, on connection: Connection
+  ) async throws -> AuditEnd? {
     var end: AuditEnd?
     while let message = try await call.next() {
       pause = Self.shortestPause
@@ -121,9 +132,9 @@ final class AuditExport: @unchecked Sendable {
       case .batch(let batch):
         try await write(output)
         progress.update(0, count: count, "records")
-        try await reached(batch.resumeToken)
+        try await reached(batch.resumeToken, on: connection)
       case .end(let last): end = last
-      case .heartbeat(let heartbeat): try await reached(heartbeat.resumeToken)
+      case .heartbeat(let heartbeat): try await reached(heartbeat.resumeToken, on: connection)
       case nil: break
       }
     }
@@ -137,9 +148,21 @@ final class AuditExport: @unchecked Sendable {
     fileLength += Int64(bytes.count)
   }
 
-  private func reached(_ token: String) async throws {
+  private func reached(_ token: String, on connection: Connection) async throws {
     self.token = token
     try await checkpoints?.reached(token, count: count, in: output)
+    guard !consumer.isEmpty, .now >= nextAcknowledgement else { return }
+    if let checkpoints { try await checkpoints.save(output) } else { try await output.drain() }
+    try await acknowledge(on: connection)
+    nextAcknowledgement = .now + Self.acknowledgementInterval
+  }
+
+  /// Tells the server what has been written.
+  private func acknowledge(on connection: Connection) async throws {
+    guard !consumer.isEmpty, token != acknowledged else { return }
+    let request = AcknowledgeAuditRequest(consumer: consumer, token: token)
+    _ = try await connection.unary(AuditService.Methods.acknowledgeAudit, request)
+    acknowledged = token
   }
 
   /// Counts and digests the records of a message.

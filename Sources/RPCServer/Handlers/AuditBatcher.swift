@@ -15,6 +15,7 @@ final class AuditBatcher: @unchecked Sendable {
   /// How many records were added.
   private(set) var taken: Int64 = 0
   private let identity: DatabaseIdentity
+  private let earliest: AuditToken
   private let maxRecords: Int
   private let maxBytes: Int
   private let digest: SHA256
@@ -24,14 +25,15 @@ final class AuditBatcher: @unchecked Sendable {
   private var last: Segmentation.AuditPosition?
 
   /// - Throws: `SegmentationError.invalid` for limits below zero.
-  init(_ request: StreamAuditRequest, _ identity: DatabaseIdentity) throws {
+  init(_ request: StreamAuditRequest, _ bound: AuditBound) throws {
     guard request.maxBatchRecords >= 0 else {
       throw SegmentationError.invalid(field: "max_batch_records", reason: "must not be negative")
     }
     guard request.maxBatchBytes >= 0 else {
       throw SegmentationError.invalid(field: "max_batch_bytes", reason: "must not be negative")
     }
-    self.identity = identity
+    identity = bound.identity
+    earliest = bound.earliest
     maxRecords = request.maxBatchRecords == 0 ? .max : Int(request.maxBatchRecords)
     maxBytes = request.maxBatchBytes == 0 ? Self.standardBytes : min(Int(request.maxBatchBytes), Self.mostBytes)
     digest = try SHA256()
@@ -101,7 +103,7 @@ final class AuditBatcher: @unchecked Sendable {
       event: .end(
         AuditEnd(
           count: taken, digest: digest.finish(), resumeToken: AuditToken(identity, last ?? start).text,
-          earliestToken: AuditToken(identity, .beginning).text)))
+          earliestToken: earliest.text)))
   }
 }
 

@@ -105,7 +105,10 @@ struct AuditFollower {
   }
 
   func bound(_ tip: AuditTip) -> AuditBound {
-    range.endPosition.map { tip.bound.ending(at: $0) } ?? tip.bound
+    // What is dropped from the call's beginning on was still to be read.
+    let bound = AuditBound(
+      identity: tip.identity, end: tip.end, isComplete: tip.bound.isComplete, floor: range.bound.floor)
+    return range.endPosition.map { bound.ending(at: $0) } ?? bound
   }
 
   func wants(_ record: Segmentation.AuditRecord) -> Bool {

@@ -1,4 +1,5 @@
 import Contract
+import EventLoop
 import GRPC
 import Proto
 import Segmentation
@@ -8,6 +9,8 @@ struct AuditHandlers: Sendable {
   let audit: AuditStore
   let feed: AuditFeed
   let exports: AuditExports
+  let consumers: AuditConsumers
+  let loop: EventLoop
 
   func register(on router: Router) {
     router.serverStreaming(AuditService.Methods.streamAudit.descriptor) { try await streamAudit($0, $1, $2) }
@@ -17,8 +20,13 @@ struct AuditHandlers: Sendable {
   private func streamAudit(
     _ request: StreamAuditRequest, _ responses: ResponseWriter<StreamAuditResponse>, _ call: ServerCall
   ) async throws {
-    let range = try await AuditRange(request, audit, call)
-    let batches = try AuditBatcher(request, range.bound.identity)
+    let stream: ConsumerStream? =
+      if request.consumer.isEmpty { nil } else {
+        try await ConsumerStream(ConsumerName(request.consumer), consumers, on: loop, deadline: call.deadline)
+      }
+    defer { stream?.close() }
+    let range = try await AuditRange(request, audit, acknowledged: stream?.acknowledged, call)
+    let batches = try AuditBatcher(request, range.bound)
     if request.follow {
       try await follow(range, batches, responses, call)
     } else {

@@ -18,9 +18,12 @@ struct AuditRange: Sendable {
   let heartbeat: Duration
 
   /// Fixes the end of the log for this call.
-  /// - Throws: `SegmentationError.invalid` for a request that means nothing, RPCError UNIMPLEMENTED for what is not there yet.
-  init(_ request: StreamAuditRequest, _ audit: AuditStore, _ call: ServerCall) async throws {
-    if !request.consumer.isEmpty { throw RPCError(.unimplemented, "named consumers are not supported yet") }
+  /// - Parameter acknowledged: Where a request that does not say where to begin begins; nil for the beginning.
+  /// - Throws: `SegmentationError.invalid` for a request that means nothing, `tokenTooOld`.
+  init(
+    _ request: StreamAuditRequest, _ audit: AuditStore, acknowledged: Segmentation.AuditPosition? = nil,
+    _ call: ServerCall
+  ) async throws {
     guard request.limit >= 0 else { throw SegmentationError.invalid(field: "limit", reason: "must not be negative") }
     limit = request.limit == 0 ? .max : request.limit
     heartbeat = try Self.heartbeat(request)
@@ -31,11 +34,13 @@ struct AuditRange: Sendable {
       ? try await audit.settled(deadline: call.deadline) : try await audit.bound(deadline: call.deadline)
     var endPosition: Segmentation.AuditPosition?
     switch request.start {
-    case nil, .startPosition(.unspecified), .startPosition(.beginning): start = .beginning
+    case nil:
+      start = try acknowledged.map { try bound.start(AuditToken(bound.identity, $0), field: "consumer") } ?? .beginning
+    case .startPosition(.unspecified), .startPosition(.beginning): start = .beginning
     case .startPosition(.now): start = bound.end
     case .startPosition: throw SegmentationError.invalid(field: "start_position", reason: "is unknown")
     case .startToken(let text):
-      start = try AuditToken(text, field: "start_token").position(in: bound.identity, field: "start_token")
+      start = try bound.start(AuditToken(text, field: "start_token"), field: "start_token")
     case .startTime(let time):
       start = .beginning
       filter.from = try Timestamp(time, field: "start_time")

@@ -192,3 +192,14 @@ extension Proto.AuditCause {
     self.init(rawValue: Int32(cause.rawValue))
   }
 }
+
+extension Proto.AuditRecord {
+  init(_ record: Segmentation.AuditRecord) {
+    self.init(
+      sequence: record.position.sequence, userID: record.user.number, segmentID: record.segment.number,
+      segmentSlug: record.slug.text, action: Proto.AuditAction(rawValue: Int32(record.action.rawValue)),
+      cause: Proto.AuditCause(record.cause), actor: record.actor, requestID: record.requestID ?? "",
+      expiresAt: record.expiresAt.map { ProtoTimestamp($0) }, effectiveTime: ProtoTimestamp(record.effectiveAt),
+      recordTime: ProtoTimestamp(record.recordedAt))
+  }
+}

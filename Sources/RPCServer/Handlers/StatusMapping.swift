@@ -62,6 +62,12 @@ struct StatusMapping: Sendable {
       return RPCError(.notFound, text, with: resource("AuditReport", id, reason: "REPORT_NOT_FOUND"))
     case .tooManyReports:
       return RPCError(.resourceExhausted, text, with: .reason("TOO_MANY_REPORTS") + quota("audit reports", text))
+    case .consumerNotFound(let consumer):
+      return RPCError(.notFound, text, with: resource("AuditConsumer", consumer.text, reason: "CONSUMER_NOT_FOUND"))
+    case .tokenTooOld(_, let earliest):
+      return RPCError(.outOfRange, text, with: tooOld(earliest, reason: "AUDIT_TOKEN_TOO_OLD"))
+    case .auditDropped(let earliest):
+      return RPCError(.outOfRange, text, with: tooOld(earliest, reason: "AUDIT_RECORDS_DROPPED"))
     case .requestIDReused:
       return RPCError(
         violations: [.init(field: "request_id", description: "was used for another request")],
@@ -84,6 +90,10 @@ struct StatusMapping: Sendable {
       return precondition("the database's schema is not what this server expects", "see `segmentd migrate status`")
     case .internal: return RPCError(.internalError, "internal error")
     }
+  }
+
+  private static func tooOld(_ earliest: String, reason: String) -> [ProtoAny] {
+    .packing(GoogleRPCErrorInfo(reason: reason, domain: RPCError.domain, metadata: ["earliest_token": earliest]))
   }
 
   private static func resource(_ type: String, _ name: String, reason: String) -> [ProtoAny] {

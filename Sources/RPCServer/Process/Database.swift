@@ -49,6 +49,7 @@ extension SegmentationSettings {
     maximumUsersPerBatch = settings.batchLimit
     importChunk = settings.importBatch
     requestRetention = settings.idempotencyRetention
+    auditRetention = settings.auditRetention
   }
 }
 

@@ -27,6 +27,9 @@ final class LoopServices: @unchecked Sendable {
   let sweeper: Sweeper
   /// Works only when it is run: one loop of a process does.
   let rollouts: RolloutWorker
+  /// Nil when all is kept.
+  let retention: AuditRetention?
+  let hold: AuditHoldMonitor
   let router = Router()
   let audit: AuditStore
   let reports: ReportStore
@@ -81,8 +84,15 @@ final class LoopServices: @unchecked Sendable {
     audit = AuditStore(pool: pool, installation: installation, directory: directory, settings: settings)
     reports = ReportStore(pool: pool, settings: settings)
     let exports = AuditExports(on: loop, connections: database.maximumConnections)
-    AuditHandlers(audit: audit, feed: feed, exports: exports).register(on: router)
+    let consumers = AuditConsumers(pool: pool, installation: installation)
+    AuditHandlers(audit: audit, feed: feed, exports: exports, consumers: consumers, loop: loop).register(on: router)
     ReportHandlers(reports: reports, audit: audit, desk: desk).register(on: router)
+    AuditConsumerHandlers(consumers: consumers).register(on: router)
+    retention =
+      if let keep = settings.auditRetention {
+        AuditRetention(pool: pool, keep: keep, logger: logger, statistics: statistics)
+      } else { nil }
+    hold = AuditHoldMonitor(pool: feedPool, logger: logger, statistics: statistics)
     if offersReflection { ReflectionHandlers(services: router.services).register(on: router) }
   }
 

@@ -149,7 +149,7 @@ struct ServerProcess {
     try await loops[0].perform { admin.stop() }
   }
 
-  /// Sweeping, rollouts, upkeep, and the look at the database that readiness goes by.
+  /// Sweeping, rollouts, upkeep, retention, and the looks at the database: readiness goes by one, and one at what holds readers back.
   private func startChores(
     _ services: LoopServices, _ readiness: Readiness, on loop: EventLoop
   ) -> [Task<Void, Never>] {
@@ -163,6 +163,8 @@ struct ServerProcess {
       loop.spawn { await services.sweeper.run(every: interval) },
       loop.spawn { await services.rollouts.run() },
       loop.spawn { await readiness.watch(services.installation, Migrator(pool: services.pool)) },
+      loop.spawn { await services.hold.run() },
+      loop.spawn { await services.retention?.run() },
       loop.spawn { [logger] in
         while (try? await loop.sleep(for: Self.maintenanceInterval)) != nil {
           do { try await services.installation.maintain() } catch { logger.error("upkeep failed: \(error)") }

@@ -55,6 +55,16 @@ extension SettingKind where Value == Duration {
   }
 }
 
+extension SettingKind where Value == Duration? {
+  /// `forever`, which is nil, or a time.
+  static func foreverOr(_ bounds: ClosedRange<Duration>) -> Self {
+    let time = SettingKind<Duration>.duration(bounds)
+    return Self(accepts: "'forever' or \(time.accepts)") { text in
+      text == "forever" ? .some(nil) : time.read(text).map { .some($0) }
+    }
+  }
+}
+
 extension SettingKind where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
   static var choice: Self {
     let names = Value.allCases.map(\.rawValue)

@@ -37,6 +37,8 @@ package struct Settings: Sendable {
   package let idempotencyRetention: Duration
   package let sweepInterval: Duration
   package let auditPollInterval: Duration
+  /// Nil: all is kept.
+  package let auditRetention: Duration?
 
   package let logLevel: Logger.Level
   package let logFormat: LogFormat
@@ -70,6 +72,7 @@ package struct Settings: Sendable {
     idempotencyRetention = try sources.value(of: SettingsTable.idempotencyRetention)
     sweepInterval = try sources.value(of: SettingsTable.sweepInterval)
     auditPollInterval = try sources.value(of: SettingsTable.auditPollInterval)
+    auditRetention = try sources.value(of: SettingsTable.auditRetention)
     logLevel = try sources.value(of: SettingsTable.logLevel)
     logFormat = try sources.value(of: SettingsTable.logFormat)
     slowCallThreshold = try sources.value(of: SettingsTable.slowCallThreshold)

@@ -45,6 +45,7 @@ package struct ServeFlags: ParsableArguments {
   @Option(SettingsTable.idempotencyRetention.entry) package var idempotencyRetention: String?
   @Option(SettingsTable.sweepInterval.entry) package var sweepInterval: String?
   @Option(SettingsTable.auditPollInterval.entry) package var auditPollInterval: String?
+  @Option(SettingsTable.auditRetention.entry) package var auditRetention: String?
   @Option(SettingsTable.slowCallThreshold.entry) package var slowCallThreshold: String?
   @Option(SettingsTable.shutdownGrace.entry) package var shutdownGrace: String?
 
@@ -70,6 +71,7 @@ package struct ServeFlags: ParsableArguments {
         (SettingsTable.idempotencyRetention.entry, idempotencyRetention),
         (SettingsTable.sweepInterval.entry, sweepInterval),
         (SettingsTable.auditPollInterval.entry, auditPollInterval),
+        (SettingsTable.auditRetention.entry, auditRetention),
         (SettingsTable.slowCallThreshold.entry, slowCallThreshold), (SettingsTable.shutdownGrace.entry, shutdownGrace),
       ]), uniquingKeysWith: { mine, _ in mine })
   }

@@ -64,6 +64,10 @@ package enum SettingsTable {
     "audit-poll-interval", .duration(.milliseconds(10) ... .seconds(3600)), "TIME", default: "1s",
     "How often the end of the audit log is looked at for its followers when no notification comes")
 
+  static let auditRetention = Setting(
+    "audit-retention", .foreverOr(.seconds(3600) ... .seconds(36_500 * 86400)), "TIME", default: "forever",
+    "How long records of the audit log are kept at least; a month is dropped when all of it is older")
+
   static let logLevel = Setting<Logger.Level>(
     "log-level", .choice, "LEVEL", default: "info", "The least severe messages that are logged")
   static let logFormat = Setting<LogFormat>("log-format", .choice, "FORMAT", default: "text", "How log lines look")
@@ -82,7 +86,7 @@ package enum SettingsTable {
       loops.entry, maxMessageSize.entry, maxMetadataSize.entry, maxConcurrentStreams.entry,
     ] + connectionEntries + [
       updateLimit.entry, batchLimit.entry, importBatch.entry, idempotencyRetention.entry, sweepInterval.entry,
-      auditPollInterval.entry,
+      auditPollInterval.entry, auditRetention.entry,
     ] + reportEntries + [
       logLevel.entry, logFormat.entry, slowCallThreshold.entry, shutdownGrace.entry,
     ]

@@ -43,7 +43,9 @@ package final class AuditCheck: @unchecked Sendable {
   private static let compare = Statement(
     "audit_check_compare",
     """
-    WITH record AS MATERIALIZED (
+    WITH kept AS MATERIALIZED (
+      SELECT kept_since FROM segmentd.installation
+    ), record AS MATERIALIZED (
       SELECT user_id, segment_id, action, expires_at,
         lag(action) OVER story AS before,
         lead(action) OVER story IS NULL AS is_last
@@ -52,17 +54,21 @@ package final class AuditCheck: @unchecked Sendable {
     ), replayed AS (
       SELECT user_id, segment_id, expires_at FROM record WHERE is_last AND action <> 2
     ), member AS MATERIALIZED (
-      SELECT user_id, segment_id, expires_at FROM segmentd.memberships WHERE user_id > $1 AND user_id <= $2
+      SELECT user_id, segment_id, expires_at, assigned_at FROM segmentd.memberships WHERE user_id > $1 AND user_id <= $2
     )
     SELECT 0 AS kind, (SELECT count(*) FROM member) AS a, (SELECT count(*) FROM record) AS b
     UNION ALL
     SELECT CASE WHEN m.user_id IS NULL THEN 1 WHEN r.user_id IS NULL THEN 2 ELSE 3 END,
       coalesce(m.user_id, r.user_id), coalesce(m.segment_id, r.segment_id)
     FROM member AS m FULL JOIN replayed AS r ON r.user_id = m.user_id AND r.segment_id = m.segment_id
-    WHERE m.user_id IS NULL OR r.user_id IS NULL OR m.expires_at IS DISTINCT FROM r.expires_at
+    WHERE (m.user_id IS NULL OR r.user_id IS NULL OR m.expires_at IS DISTINCT FROM r.expires_at)
+      -- Its records may be older than what is kept.
+      AND NOT (r.user_id IS NULL AND m.assigned_at < coalesce((SELECT kept_since FROM kept), '-infinity')
+        AND NOT EXISTS (SELECT FROM record AS e WHERE e.user_id = m.user_id AND e.segment_id = m.segment_id))
     UNION ALL
     SELECT DISTINCT 4, user_id, segment_id FROM record
     WHERE (action = 1) <> (before IS NULL OR before = 2)
+      AND NOT (before IS NULL AND (SELECT kept_since FROM kept) IS NOT NULL)
     """)
 
   package init(pool: PostgresPool, usersPerChunk: Int = 20_000) {

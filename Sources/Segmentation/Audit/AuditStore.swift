@@ -11,8 +11,10 @@ package struct AuditTip: Sendable {
   package let next: Int64
   /// By the database's clock.
   package let time: Timestamp
+  /// Nil while all is kept.
+  package let floor: AuditFloor?
 
-  package var bound: AuditBound { AuditBound(identity: identity, end: end, isComplete: oldest == next) }
+  package var bound: AuditBound { AuditBound(identity: identity, end: end, isComplete: oldest == next, floor: floor) }
 }
 
 /// How far a bounded reading goes, and in which database.
@@ -23,10 +25,19 @@ package struct AuditBound: Sendable {
   /// Whether every change that was acknowledged before the reading began lies before the end. False only when a
   /// transaction ran for longer than the reading waits.
   package let isComplete: Bool
+  /// How far back the log reached then; nil while all is kept.
+  package let floor: AuditFloor?
+
+  package init(identity: DatabaseIdentity, end: AuditPosition, isComplete: Bool, floor: AuditFloor?) {
+    self.identity = identity
+    self.end = end
+    self.isComplete = isComplete
+    self.floor = floor
+  }
 
   /// The same, but not beyond `position`.
   package func ending(at position: AuditPosition) -> AuditBound {
-    AuditBound(identity: identity, end: min(end, position), isComplete: isComplete)
+    AuditBound(identity: identity, end: min(end, position), isComplete: isComplete, floor: floor)
   }
 }
 
@@ -70,8 +81,14 @@ package final class AuditStore: @unchecked Sendable {
   private static let horizon = Statement(
     "audit_horizon",
     """
-    SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint, clock_timestamp()
-    FROM pg_current_snapshot() AS s
+    SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint, clock_timestamp(), \(AuditFloor.columns)
+    FROM pg_current_snapshot() AS s, segmentd.installation AS i
+    """)
+
+  private static let floor = Statement(
+    "audit_floor",
+    """
+    SELECT \(AuditFloor.columns) FROM segmentd.installation AS i
     """)
 
   private static let segments = Statement(
@@ -109,7 +126,7 @@ package final class AuditStore: @unchecked Sendable {
     let end = min(now.oldest, start.next)
     return AuditBound(
       identity: identity, end: AuditPosition(era: identity.era, xid: end - 1, sequence: .max),
-      isComplete: end == start.next)
+      isComplete: end == start.next, floor: now.floor)
   }
 
   /// As far as can be read at this instant, without waiting for anything.
@@ -129,7 +146,7 @@ package final class AuditStore: @unchecked Sendable {
     let now = try await horizon(deadline: deadline)
     return AuditTip(
       identity: identity, end: AuditPosition(era: identity.era, xid: now.oldest - 1, sequence: .max),
-      oldest: now.oldest, next: now.next, time: now.time)
+      oldest: now.oldest, next: now.next, time: now.time, floor: now.floor)
   }
 
   /// The ids that a filter means: of a slug, every segment that ever had it.
@@ -170,7 +187,8 @@ package final class AuditStore: @unchecked Sendable {
     return records
   }
 
-  /// Hands over the next rows behind `position`, in order, not beyond the bound, as fast as they come.
+  /// Hands over the next rows behind `position`, in order, not beyond the bound, as fast as they come. Throws `auditDropped` when
+  /// retention has dropped some of them since the bound was fixed.
   /// - Returns: How many there were, fewer than `limit` when there are no more, and where the last one stands.
   package func scan(
     after position: AuditPosition, to bound: AuditBound, limit: Int, filter: AuditFilter = AuditFilter(),
@@ -183,7 +201,7 @@ package final class AuditStore: @unchecked Sendable {
       for era in max(1, position.era)...max(1, bound.end.era) {
         repeat {
           scan.unknown = []
-          guard scan.count < limit else { return scan }
+          guard scan.count < limit else { break }
           let sql = Self.copy(era, after: scan.position, to: bound.end, limit: limit - scan.count, filter)
           try await pool.withConnection(deadline: deadline) { connection in
             try await connection.copyOut(sql, rows: { bytes in scan.take(try reader.read(bytes, era: era), body) })
@@ -192,6 +210,7 @@ package final class AuditStore: @unchecked Sendable {
           if !scan.unknown.isEmpty { try await directory.learn(scan.unknown, deadline: deadline) }
         } while !scan.unknown.isEmpty
       }
+      try await checkKept(position, bound, filter, deadline: deadline)
       return scan
     }
   }
@@ -223,10 +242,27 @@ package final class AuditStore: @unchecked Sendable {
 
   private func horizon(
     deadline: ContinuousClock.Instant?
-  ) async throws(SegmentationError) -> (oldest: Int64, next: Int64, time: Timestamp) {
+  ) async throws(SegmentationError) -> (oldest: Int64, next: Int64, time: Timestamp, floor: AuditFloor?) {
     try await translating {
       let result = try await pool.query(Self.horizon, [], deadline: deadline)
-      return (try result.int64(0, 0), try result.int64(0, 1), try result.timestamp(0, 2))
+      guard result.rowCount == 1 else { throw SegmentationError.schemaMismatch("segmentd.installation is empty") }
+      return (
+        try result.int64(0, 0), try result.int64(0, 1), try result.timestamp(0, 2),
+        try AuditFloor(result, row: 0, column: 3)
+      )
     }
+  }
+
+  /// Makes sure that retention did not drop what was just read, or skipped for want of it.
+  /// - Parameter position: That the reading went on behind.
+  private func checkKept(
+    _ position: AuditPosition, _ bound: AuditBound, _ filter: AuditFilter, deadline: ContinuousClock.Instant?
+  ) async throws {
+    let result = try await pool.query(Self.floor, [], deadline: deadline)
+    guard let floor = try AuditFloor(result, row: 0, column: 0), floor != bound.floor, position < floor.position
+    else { return }
+    // What was dropped may have been of no interest.
+    if let from = filter.from, from >= floor.keptSince { return }
+    throw SegmentationError.auditDropped(earliest: AuditToken(bound.identity, floor.position).text)
   }
 }

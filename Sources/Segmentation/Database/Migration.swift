@@ -26,7 +26,10 @@ package struct Migration: Sendable {
       try Migration(
         2, "rollouts", up: PackageResources._002_rollouts_up_sql, down: PackageResources._002_rollouts_down_sql),
       try Migration(
-        5, "reports", up: PackageResources._005_reports_up_sql, down: PackageResources._005_reports_down_sql),
+        3, "audit_consumers", up: PackageResources._003_audit_consumers_up_sql,
+        down: PackageResources._003_audit_consumers_down_sql),
+      try Migration(
+        4, "reports", up: PackageResources._004_reports_up_sql, down: PackageResources._004_reports_down_sql),
     ]
   }
 }

@@ -22,6 +22,8 @@ package struct SegmentationSettings: Sendable {
   package var rolloutChunk = Duration.milliseconds(100)
   /// How long an audit export waits for the transactions that were running when it began.
   package var auditSettleWait = Duration.seconds(5)
+  /// How long a record of the audit log is kept at least; nil for ever.
+  package var auditRetention: Duration?
   /// Months of the audit log that have their partition ahead of time.
   package var auditPartitionsAhead: Int32 = 3
 

@@ -11,6 +11,10 @@ package final class SegmentationStatistics: @unchecked Sendable {
   var failedSweeps: Int64 = 0
   /// When the last sweep succeeded: seconds since 1970 by the database's clock, 0 when none has.
   var lastSweep = 0.0
+  /// Months of the audit log that retention has dropped.
+  var droppedPartitions: Int64 = 0
+  /// How far running transactions hold back the audit log's readers; nil on loops that do not look.
+  package internal(set) var hold: AuditHold?
 
   package init() {}
 }
@@ -27,6 +31,15 @@ private enum Families {
   static let last = MetricFamily(
     "segmentd_sweeper_last_success_timestamp_seconds", .gauge, "When a sweep last succeeded, as a Unix time",
     merging: .most)
+  static let dropped = MetricFamily(
+    "segmentd_audit_partitions_dropped_total", .counter, "Months of the audit log that retention has dropped")
+  static let holdTime = MetricFamily(
+    "segmentd_audit_held_seconds", .gauge,
+    "How long the oldest transaction has run that holds back the readers of the audit log; 0 when none does",
+    merging: .most)
+  static let holdCount = MetricFamily(
+    "segmentd_audit_held_transactions", .gauge,
+    "Transactions from that one to the youngest that has ended", merging: .most)
 }
 
 extension SegmentationStatistics {
@@ -40,5 +53,10 @@ extension SegmentationStatistics {
     set.add(Families.lag, sweepLag)
     set.add(Families.failed, failedSweeps)
     set.add(Families.last, lastSweep)
+    set.add(Families.dropped, droppedPartitions)
+    if let hold {
+      set.add(Families.holdTime, hold.seconds)
+      set.add(Families.holdCount, hold.transactions)
+    }
   }
 }

@@ -16,6 +16,11 @@ package enum SegmentationError: Error, Hashable, Sendable {
   case tooManyReports
   /// There is no such report, or it has expired.
   case reportNotFound(String)
+  case consumerNotFound(ConsumerName)
+  /// What comes behind the audit token in `field` is not kept any more, at least not all of it; `earliest` is the oldest that works.
+  case tokenTooOld(field: String, earliest: String)
+  /// Records that a reading had still to come to are not kept any more.
+  case auditDropped(earliest: String)
   /// The request id was used for another request.
   case requestIDReused(RequestID)
   /// The database cannot be reached, or the connection was lost: whether a change took effect is unknown.
@@ -51,6 +56,9 @@ extension SegmentationError: CustomStringConvertible {
     case .membershipNotFound(let user, let segments): "user \(user) is not in \(Self.list(segments))"
     case .tooManyReports: "there are too many reports; others have to expire first"
     case .reportNotFound(let id): "report \(id) not found"
+    case .consumerNotFound(let consumer): "consumer \(consumer) not found"
+    case .tokenTooOld(let field, _): "\(field) is older than what is kept of the audit log"
+    case .auditDropped: "records that were still to be read are not kept any more"
     case .requestIDReused: "the request id was used for another request"
     case .unavailable: "the database is not available"
     case .exhausted: "too many requests wait for the database"

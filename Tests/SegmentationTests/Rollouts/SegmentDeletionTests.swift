@@ -106,8 +106,8 @@ import Testing
       let migrator = Migrator(pool: stores.pool)
       try await migrator.down(to: 1)
       #expect(try await stores.members(segment).isEmpty)
-      #expect(try await stores.log(AuditFilter(causes: [.segmentDeleted])).count == 3)
       try await migrator.up()
+      #expect(try await stores.log(AuditFilter(causes: [.segmentDeleted])).count == 3)
     }
   }
 }

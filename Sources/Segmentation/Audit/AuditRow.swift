@@ -22,7 +22,7 @@ package struct AuditRow {
 /// Reads the rows of the log's COPY. Confined to its loop.
 ///
 /// What the database would have to send again and again is left out: the era is that of the statement, the slug is looked up by the
-/// segment's id, and a record time that is the effective time, as almost all are, is NULL. Each field costs PostgreSQL about 50 ns.
+/// segment's id, and a record time that is the effective time, as almost all are, is NULL. Each field costs PostgreSQL 50 to 100 ns.
 final class AuditRowReader: @unchecked Sendable {
   /// What is selected, in the order in which it is read.
   static let columns = """

@@ -1,0 +1,169 @@
+"""Exports a long audit log through segctl, beside psql \\copy of the same rows, and checks them row for row.
+
+    python3 Benchmarks/audit_export.py [RECORDS]        (10,000,000; release builds, or $SEGMENTD_BIN)
+
+Makes the records in a private PostgreSQL under .bench/export (kept for the next run), as the service would have written them: a
+thousand transactions. Then, in one run: psql and segctl write the log into files, REPEATS (3) times in turn, and the files are
+compared; a reader takes 1 MiB/s, and then fifty at once, while the server's memory is watched. With the peers' builds at hand
+(PEERS_OUT), grpc-go sends as many records that it makes up, one a message, to a client that only counts them. Prints a table.
+"""
+
+import hashlib
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from bench import BIN, Database, PEERS_OUT, Server, WORK, backend_cpu, cpu, peak_memory, reset_peak_memory, say
+
+RECORDS = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
+REPEATS = int(os.environ.get("REPEATS", "3"))
+SLOW_SECONDS = 15
+FOLDER = WORK / "export"
+TRANSACTIONS = 1000
+PSQL = "psql \\copy"
+LOAD = f"""
+INSERT INTO segmentd.segments (id, slug) SELECT i, 'BENCH_SEGMENT_' || i FROM generate_series(1, 1000) i;
+DO $$
+BEGIN
+  FOR batch IN 0..{TRANSACTIONS - 1} LOOP
+    INSERT INTO segmentd.audit (xid, user_id, segment_id, effective_at, recorded_at, action, cause, segment_slug, actor)
+    SELECT pg_current_xact_id(), i, i * 7919 % 1000 + 1, t, t, 1, 2, 'BENCH_SEGMENT_' || i * 7919 % 1000 + 1, 'bench'
+    FROM (
+      SELECT i, date_trunc('month', now()) + i * interval '10 ms' AS t
+      FROM generate_series(batch * {RECORDS // TRANSACTIONS} + 1::bigint, (batch + 1) * {RECORDS // TRANSACTIONS}) AS i
+    ) AS r;
+    COMMIT;
+  END LOOP;
+END $$;
+"""
+COLUMNS = "user_id, segment_slug, action, effective_at"
+# The same lines as segctl writes, to compare the files; making these texts takes PostgreSQL longer.
+LINES = (
+    "user_id, segment_slug, (ARRAY['ASSIGN', 'DEPRIVE', 'RENEW'])[action] AS action, "
+    "to_char(effective_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS stamp"
+)
+
+
+class ExportDatabase(Database):
+    def __init__(self):
+        self.socket = (FOLDER / "data" / "postgres" / "socket").resolve()
+        self.port = next(self.socket.glob(".s.PGSQL.*[0-9]")).name.rsplit(".", 1)[1]
+        self.env = {"PGHOST": str(self.socket), "PGPORT": self.port, "PGUSER": "segmentd", "PGDATABASE": "segmentd"}
+        self.postmaster = int((self.socket.parent / "data" / "postmaster.pid").read_text().split("\n")[0])
+
+    def copy(self, columns, path):
+        run(
+            ["psql", "-Xq", "-c", f"\\copy (SELECT {columns} FROM segmentd.audit ORDER BY era, xid, sequence) TO '{path}' CSV HEADER"],
+            {**os.environ, **self.env})
+
+
+def run(command, env=None):
+    done = subprocess.run([str(c) for c in command], env=env, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{command}: {done.stderr}")
+    return done.stdout
+
+
+def digest(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def measured(server, database, body):
+    """Records/s, and microseconds of CPU a record: of the server, of PostgreSQL, of what the body ran."""
+    reset_peak_memory(server.pid)
+    before, before_pg, before_own = cpu(server.pid), backend_cpu(database.postmaster), os.times()
+    started = time.monotonic()
+    body()
+    seconds = time.monotonic() - started
+    own = os.times()
+    own = own.children_user + own.children_system - before_own.children_user - before_own.children_system
+    # A connection that psql made is gone with its CPU time.
+    return (
+        RECORDS / seconds, (cpu(server.pid) - before) * 1e6 / RECORDS,
+        (backend_cpu(database.postmaster) - before_pg) * 1e6 / RECORDS, own * 1e6 / RECORDS)
+
+
+def slow_readers(server, count):
+    """Each reads 1 MiB/s for a while; what the server has at its peak, in MiB."""
+    reset_peak_memory(server.pid)
+    readers = [
+        subprocess.Popen(
+            [BIN / "segctl", "--address", server.address, "audit", "stream"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        for _ in range(count)
+    ]
+    deadline = time.monotonic() + SLOW_SECONDS
+    total = 0
+    while time.monotonic() < deadline:
+        for reader in readers:
+            total += len(os.read(reader.stdout.fileno(), 1 << 17))
+        time.sleep(0.125)
+    for reader in readers:
+        reader.kill()
+        reader.wait()
+        reader.stdout.close()
+    return peak_memory(server.pid), total / SLOW_SECONDS / count / (1 << 20)
+
+
+def grpc_go():
+    go, client = PEERS_OUT / "bin" / "go-grpc", PEERS_OUT / "bin" / "stream-client"
+    if not go.exists() or not client.exists():
+        return None
+    with Server([go, "-addr", "127.0.0.1:7795", "-mode", "static"], port=7795) as server:
+        reset_peak_memory(server.pid)
+        out = run([client, "127.0.0.1:7795", RECORDS])
+        return float(re.search(r"rec_per_s=(\d+)", out)[1]), cpu(server.pid) * 1e6 / RECORDS, peak_memory(server.pid)
+
+
+def main():
+    FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
+    command = [BIN / "segmentd", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", FOLDER / "data"]
+    with Server(command, wait_for=r"listening on ([\d.]+:\d+)") as server:
+        database = ExportDatabase()
+        if database.psql("SELECT count(*) FROM segmentd.audit") != str(RECORDS):
+            if database.psql("SELECT count(*) FROM segmentd.audit") != "0":
+                sys.exit(f"{FOLDER} holds another number of records: remove it")
+            say(f"Making {RECORDS:,} records")
+            script = FOLDER / "load.sql"
+            script.write_text(LOAD)
+            run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-f", script], {**os.environ, **database.env})
+            database.psql("VACUUM ANALYZE segmentd.audit")
+            database.psql("CHECKPOINT")
+        ours, theirs = FOLDER / "segctl.csv", FOLDER / "psql.csv"
+        segctl = [BIN / "segctl", "--address", server.address, "audit", "stream", "-o", "csv", "--output", ours]
+        samples = {PSQL: [], "segctl audit stream": []}
+        database.copy(COLUMNS, theirs)
+        for _ in range(REPEATS):
+            samples[PSQL].append(measured(server, database, lambda: database.copy(COLUMNS, theirs)))
+            samples["segctl audit stream"].append(measured(server, database, lambda: run(segctl)))
+            memory = peak_memory(server.pid)
+        database.copy(LINES, theirs)
+        same = digest(ours) == digest(theirs)
+        print(f"{RECORDS:,} records; the files of psql and segctl are {'the same' if same else 'DIFFERENT'}")
+        print("| | records/s | server us/record | client us/record | server peak RSS MiB |\n|---|---|---|---|---|")
+        rates = {}
+        for label, rows in samples.items():
+            rate, server_us, _, client_us = (statistics.median(column) for column in zip(*rows))
+            rates[label] = rate
+            is_ours = label.startswith("segctl")
+            print(
+                f"| {label} | {rate:,.0f} | {f'{server_us:.2f}' if is_ours else '-'} | {client_us:.2f} | "
+                f"{f'{memory:.0f}' if is_ours else '-'} |")
+        peer = grpc_go()
+        if peer:
+            print(f"| grpc-go, one record a message, no database | {peer[0]:,.0f} | {peer[1]:.2f} | - | {peer[2]:.0f} |")
+        print(f"segctl / psql: {rates['segctl audit stream'] / rates[PSQL]:.2f}")
+        for count in (1, 50):
+            memory, rate = slow_readers(server, count)
+            print(f"{count} readers of {rate:.2f} MiB/s each: server's peak RSS {memory:.0f} MiB")
+        if not same:
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -85,7 +85,7 @@ def test_prometheus_reads_every_metric(admin, channel):
         "segmentd_database_connections", "segmentd_database_waiting", "segmentd_database_wait_seconds_count",
         "segmentd_database_retries_total", "segmentd_loop_lag_seconds_count", "segmentd_loop_cpu_seconds_total",
         "segmentd_sweeper_swept_total", "segmentd_sweeper_lag_seconds", "segmentd_import_rows_total",
-        "segmentd_audit_followers", "process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds",
+        "segmentd_audit_followers", "segmentd_audit_tail_lag_seconds", "segmentd_rollout_rows_total", "process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds",
     ):
         assert value(after, name) is not None, name
     assert value(after, "segmentd_build_info") == 1

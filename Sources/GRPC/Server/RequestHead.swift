@@ -66,7 +66,8 @@ struct RequestHead {
   }
 
   /// What to answer instead of starting a handler; nil when the call can go on.
-  func refusal(isTooLarge: Bool) -> Refusal? {
+  /// Mutating in name only: a look at its owner's copy in place, where another copy would cost more than the look.
+  mutating func refusal(isTooLarge: Bool) -> Refusal? {
     // First, as the fields that did not fit are not known: the content type may be among them.
     if isTooLarge {
       return .rpc(

@@ -40,7 +40,8 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   private var ending: RPCError?
   private(set) var deadline: ContinuousClock.Instant?
   /// Of the call's method; set when its headers have arrived.
-  private(set) var statistics: MethodStatistics
+  /// The server's router keeps it, without being asked to for each of the calls.
+  private(set) unowned(unsafe) var statistics: MethodStatistics
   /// When the headers arrived, and when the call had ended: 0 until then (`MonotonicTime`).
   private(set) var started: UInt64 = 0
   private(set) var finished: UInt64 = 0

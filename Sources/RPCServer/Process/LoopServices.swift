@@ -21,6 +21,10 @@ final class LoopServices: @unchecked Sendable {
 
   private static let followers = MetricFamily(
     "segmentd_audit_followers", .gauge, "Callers that follow the audit log just now")
+  private static let tailLag = MetricFamily(
+    "segmentd_audit_tail_lag_seconds", .gauge,
+    "How old the oldest new record was when it was last looked for followers' sake; 0 when there was none",
+    merging: .most)
 
   let pool: PostgresPool
   let installation: Installation
@@ -112,8 +116,10 @@ final class LoopServices: @unchecked Sendable {
     pool.collect(into: &set, as: "calls")
     feedPool.collect(into: &set, as: "followers")
     listingPool.collect(into: &set, as: "listings")
+    rolloutPool.collect(into: &set, as: "rollouts")
     statistics.collect(into: &set)
     set.add(Self.followers, feed.followers)
+    set.add(Self.tailLag, feed.lag)
     monitor.collect(into: &set)
   }
 

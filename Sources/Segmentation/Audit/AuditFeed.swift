@@ -58,6 +58,9 @@ package final class AuditFeed: @unchecked Sendable {
   private var isNotified = false
   private var mustRefresh = true
 
+  /// How old the oldest record of the last look was by the database's clock: seconds, 0 when there was none.
+  package private(set) var lag = 0.0
+
   /// The newest look; nil before the first.
   package private(set) var tip: AuditTip?
   package private(set) var isStopped = false
@@ -193,11 +196,14 @@ package final class AuditFeed: @unchecked Sendable {
     mustRefresh = false
     let now = try await store.tip(refreshing: refreshes, deadline: .now + Self.patience)
     guard !Task.isCancelled else { return nil }
+    lag = 0
     if let before = tip, before.identity == now.identity {
       if before.end < now.end {
         let records = try await store.read(
           after: before.end, to: now.bound, limit: Self.mostRecords, deadline: .now + Self.patience)
         guard !Task.isCancelled else { return nil }
+        let oldest = records.lazy.map(\.recordedAt.microseconds).min()
+        lag = oldest.map { Double(max(0, now.time.microseconds - $0)) / 1e6 } ?? 0
         keep(Slice(start: before.end, end: now.end, records: records))
       }
     } else {

@@ -15,8 +15,17 @@ package final class SegmentationStatistics: @unchecked Sendable {
   var droppedPartitions: Int64 = 0
   /// How far running transactions hold back the audit log's readers; nil on loops that do not look.
   package internal(set) var hold: AuditHold?
+  /// Users and members that chunks of rollouts and deletions went through, by `RolloutChunk.Kind`.
+  var rolledRows = [Int64](repeating: 0, count: RolloutChunk.Kind.allCases.count)
+  var rolledChunks = [Int64](repeating: 0, count: RolloutChunk.Kind.allCases.count)
+  var failedRollouts: Int64 = 0
 
   package init() {}
+
+  func rolled(_ chunk: RolloutChunk) {
+    rolledRows[chunk.kind.rawValue] += Int64(chunk.rows)
+    rolledChunks[chunk.kind.rawValue] += 1
+  }
 }
 
 private enum Families {
@@ -40,6 +49,13 @@ private enum Families {
   static let holdCount = MetricFamily(
     "segmentd_audit_held_transactions", .gauge,
     "Transactions from that one to the youngest that has ended", merging: .most)
+  static let rolledRows = MetricFamily(
+    "segmentd_rollout_rows_total", .counter,
+    "Users and members that changes of outreach and deletions of segments went through")
+  static let rolledChunks = MetricFamily(
+    "segmentd_rollout_chunks_total", .counter, "Transactions of changes of outreach and deletions of segments")
+  static let failedRollouts = MetricFamily(
+    "segmentd_rollout_failures_total", .counter, "Times that rollouts could not go on and were tried again later")
 }
 
 extension SegmentationStatistics {
@@ -58,5 +74,10 @@ extension SegmentationStatistics {
       set.add(Families.holdTime, hold.seconds)
       set.add(Families.holdCount, hold.transactions)
     }
+    for kind in RolloutChunk.Kind.allCases {
+      set.add(Families.rolledRows, rolledRows[kind.rawValue], ["kind": "\(kind)"])
+      set.add(Families.rolledChunks, rolledChunks[kind.rawValue], ["kind": "\(kind)"])
+    }
+    set.add(Families.failedRollouts, failedRollouts)
   }
 }

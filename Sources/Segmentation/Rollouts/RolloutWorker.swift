@@ -49,6 +49,7 @@ package final class RolloutWorker: @unchecked Sendable {
         try await drain()
       } catch {
         if error == .cancelled { return }
+        installation.statistics.failedRollouts += 1
         logger.warning("could not go on with a rollout", metadata: ["error": "\(error)"])
         isRung = false
       }
@@ -84,6 +85,7 @@ package final class RolloutWorker: @unchecked Sendable {
         }
         guard let chunk else { return false }
         installation.committed(chunk.position)
+        installation.statistics.rolled(chunk)
         sizes[chunk.kind.rawValue].took(.now - begun, rows: chunk.rows)
         return true
       } catch {

@@ -42,13 +42,13 @@ struct ServerProcess {
   /// - Throws: What `CommandFailure` has a line for.
   func run() async throws {
     ProcessMetrics.begin()
-    let possible = settings.connections.possibleConnections
-    if possible < settings.connections.maxConnections {
-      logger.warning("the system has descriptors for \(possible) connections only; see ulimit -n")
-    }
     // Before anything that takes time.
     for endpoint in [settings.listen, settings.adminListen] {
       _ = try Listener.reserve(SocketAddress.resolve(endpoint)[0])
+    }
+    let possible = settings.connections.possibleConnections
+    if possible < settings.connections.maxConnections {
+      logger.warning("the system has descriptors for \(possible) connections only; see ulimit -n")
     }
     let stop = StopSignal()
     let group = try LoopGroup(count: settings.loops ?? ProcessInfo.processInfo.activeProcessorCount)

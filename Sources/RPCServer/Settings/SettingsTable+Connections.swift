@@ -5,7 +5,7 @@ extension SettingsTable {
     "Whether answers of 1 KiB and more are compressed for callers that take it; requests may always be")
 
   static let maxConnections = Setting(
-    "max-connections", .integer(1...1_000_000), "COUNT", default: "20000",
+    "max-connections", .integer(1...1_000_000), "COUNT", default: "10000",
     "Connections of all event loops together; one more is closed at once")
   static let maxRunningCalls = Setting(
     "max-running-calls", .integer(1...1_000_000), "COUNT", default: "20000",

@@ -1,7 +1,7 @@
 /// What a server allows its connections, beside what HTTP/2 says to the peer. The defaults are those of a public server.
 package struct ServerLimits: Sendable {
   /// Connections of all loops together; one more is closed at once.
-  package var connections = 20_000
+  package var connections = 10_000
   /// Calls of one loop at once, and handlers that run: one more call is refused (UNAVAILABLE, or REFUSED_STREAM, which clients
   /// take for the same).
   package var runningHandlers = 20_000

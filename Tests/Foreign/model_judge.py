@@ -293,10 +293,8 @@ class Judge(Reads):
     def judge_brought(self, segment, life, of_user, rows):
         """One user that is covered by one segment, and the records of its coming in."""
         found = [row for row in rows if row.cause == OUTREACH]
-        # Who becomes known while the rollout runs is brought in at once; when somebody takes it out before the rollout comes by,
-        # that brings it in once more.
-        by_rollout = [row for row in found if self.of_actor[row.actor].method in BACKGROUND]
-        need(len(by_rollout) <= 1 and len(found) - len(by_rollout) <= 1, "brought in twice:", found, life, of_user)
+        # Who becomes known while the rollout runs is brought in at once, and not once more when the rollout comes by.
+        need(len(found) <= 1, "brought in twice:", found, life, of_user)
         need(all(row.recorded <= of_user.gone for row in found), "brought in when it was gone:", found, life, of_user)
         # The call that makes a user known leaves out the segments that it names itself.
         answer = of_user.maker.answer if of_user.maker else None

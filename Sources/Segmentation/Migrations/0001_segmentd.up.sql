@@ -21,8 +21,10 @@ FROM pg_control_system() AS c, pg_database AS d
 WHERE d.datname = current_database();
 
 CREATE TABLE segmentd.users (
-  user_id    bigint PRIMARY KEY CHECK (user_id > 0),
-  created_at timestamptz NOT NULL DEFAULT statement_timestamp()
+  user_id     bigint PRIMARY KEY CHECK (user_id > 0),
+  created_at  timestamptz NOT NULL DEFAULT statement_timestamp(),
+  -- When it was measured against the outreach of the segments: behind all that its statement had to wait for.
+  measured_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
 CREATE TABLE segmentd.segments (

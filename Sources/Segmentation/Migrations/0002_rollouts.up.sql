@@ -15,6 +15,7 @@ CREATE TABLE segmentd.rollouts (
   users_done  bigint NOT NULL DEFAULT 0,
   assigned    bigint NOT NULL DEFAULT 0,
   released    bigint NOT NULL DEFAULT 0,
+  -- Behind the gate: users that were measured later, were measured against the new outreach.
   created_at  timestamptz NOT NULL DEFAULT statement_timestamp(),
   updated_at  timestamptz NOT NULL DEFAULT statement_timestamp(),
   ended_at    timestamptz,

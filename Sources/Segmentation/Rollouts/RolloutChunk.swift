@@ -80,6 +80,7 @@ struct RolloutChunk: Sendable {
     let releases: Bool
     let actor: String
     let requestID: String?
+    let createdAt: Timestamp
 
     /// Columns of `RolloutSQL.take`.
     init(_ result: PostgresResult) throws {
@@ -94,6 +95,7 @@ struct RolloutChunk: Sendable {
       releases = try result.bool(0, 8)
       actor = try result.text(0, 9)
       requestID = try result.optionalText(0, 10)
+      createdAt = try result.timestamp(0, 11)
     }
 
     /// What it has to go through; nil for nothing.
@@ -104,6 +106,7 @@ struct RolloutChunk: Sendable {
       [
         .int64(segment), .int64(cursor), .int64(last), .int64(Int64(size)), .int32(floor), .int32(to), .bool(adopts),
         .bool(releases), .text(slug), .text(actor), .optionalText(requestID), .int64(id),
+        .timestamp(createdAt),
       ]
     }
   }

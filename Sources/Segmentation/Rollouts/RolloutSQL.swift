@@ -11,8 +11,8 @@ enum RolloutSQL {
   /// How many columns these are.
   static let columnCount = 13
 
-  /// To be run last before the commit: whoever makes users known from here on waits for it and sees the new outreach, and
-  /// whoever did so before has committed.
+  /// To be run last but for `create` before the commit: whoever makes users known from here on waits for it and sees the new
+  /// outreach, and whoever did so before has committed.
   static let shutGate = Statement("rollout_shut_gate", "LOCK TABLE segmentd.outreach_gate IN SHARE MODE")
 
   /// $1 the segment. What the unfinished rollout, if any, leaves to its successor: the floor, and whether it releases. Waits
@@ -62,7 +62,7 @@ enum RolloutSQL {
     "rollout_take",
     """
     SELECT r.id, r.segment_id, s.slug, r.cursor, r.last_user, r.floor_ppm, r.to_ppm, r.adopts, r.releases, r.actor,
-      r.request_id
+      r.request_id, r.created_at
     FROM segmentd.rollouts AS r JOIN segmentd.segments AS s ON s.id = r.segment_id
     WHERE r.state IN (1, 2) AND s.deleted_at IS NULL
     ORDER BY r.updated_at, r.id

@@ -29,6 +29,7 @@ extension SegmentStore {
     _ plan: RolloutPlan, of segment: Segment, _ connection: PostgresConnection, validateOnly: Bool, by caller: Caller
   ) async throws -> Rollout? {
     guard plan.from != plan.to else { return nil }
+    if !validateOnly { _ = try await connection.query(RolloutSQL.shutGate) }
     let result = try await connection.query(
       RolloutSQL.create,
       [
@@ -36,7 +37,6 @@ extension SegmentStore {
         .int32(plan.floor.partsPerMillion), .bool(plan.adopts), .bool(plan.releases), .text(caller.loggedActor),
         .optionalText(caller.requestID?.text),
       ])
-    if !validateOnly { _ = try await connection.query(RolloutSQL.shutGate) }
     let createdAt = try result.timestamp(0, 1)
     return Rollout(
       id: validateOnly ? 0 : try result.int64(0, 0), segment: segment.id, slug: segment.slug, from: plan.from,

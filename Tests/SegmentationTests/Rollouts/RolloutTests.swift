@@ -60,6 +60,20 @@ extension Stores {
     }
   }
 
+  @Test func `who became known behind the change and was taken out stays out when the rollout comes by`() async throws {
+    try await withStores { stores in
+      try await stores.users(1...10)
+      let created = try await stores.segments.create(
+        Slug("A"), description: SegmentDescription(""), outreach: Outreach(1), by: stores.caller)
+      try await stores.users(5...15)
+      #expect(try await stores.members(created.segment) == Set(11...15))
+      try await stores.update(12, remove: ["A"])
+      try await stores.rollouts.drain()
+      #expect(try await stores.members(created.segment) == Set(1...15).subtracting([12]))
+      #expect(try await stores.story().count { $0.hasPrefix("12 A assign") } == 1)
+    }
+  }
+
   @Test func `what is there by other means is kept as it is, or adopted`() async throws {
     try await withStores { stores in
       try await stores.users(1...3)

@@ -138,7 +138,12 @@ class Log:
             if version.first > ended or until < begun:
                 continue
             state = version.state
-            found.add(None if state and state.expires is not None and state.expires <= begun else state)
+            expires = state.expires if state else None
+            if expires is None or expires > begun:
+                found.add(state)
+            # Also where a renewal follows: whoever looks before that has committed sees one that has expired.
+            if expires is not None and expires <= min(ended, until):
+                found.add(None)
         return found
 
     def before(self, row):

@@ -53,6 +53,8 @@ struct EchoServer {
       try await stop.value()
       withExtendedLifetime(signals) {}
       await server.shutDown(grace: .seconds(2))
+      // Its routes hold it.
+      current.server = nil
       for loop in loops { loop.stop() }
     } catch {
       fail(error)

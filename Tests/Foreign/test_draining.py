@@ -58,7 +58,7 @@ def test_calls_that_run_when_the_signal_comes_all_finish():
         go_on.set()
         assert list(answers) == [b"after"]
         assert [c.result() for c in calls] == [b"1500"] * 300
-        assert process.stop(seconds=PATIENCE) == 0
+        assert process.process.wait(PATIENCE) == 0
 
 
 @pytest.mark.wire
@@ -71,7 +71,7 @@ def test_what_runs_on_after_the_grace_is_ended_with_a_status():
         error = failure(lambda: endless.result(timeout=PATIENCE))
         assert error.code() == grpc.StatusCode.UNAVAILABLE
         assert "the server ends the call" in error.details()
-        assert process.stop(seconds=PATIENCE) == 0
+        assert process.process.wait(PATIENCE) == 0
 
 
 @pytest.mark.wire
@@ -89,7 +89,7 @@ def test_goaway_names_the_last_stream_that_was_served():
     client.ended()
     last = [int.from_bytes(f[3][:4], "big") for f in client.kinds(GOAWAY)]
     assert last == [0x7FFFFFFF, 5]
-    assert process.stop(seconds=PATIENCE) == 0
+    assert process.process.wait(PATIENCE) == 0
 
 
 def test_no_call_fails_while_two_servers_are_restarted_in_turn():

@@ -324,7 +324,7 @@ def exports(server, database):
 
 def idle_connections():
     say("Idle connections")
-    command = [sys.executable, ROOT / "Benchmarks" / "idle_connections.py", BIN / "EchoServer"]
+    command = [sys.executable, ROOT / "Benchmarks" / "idle_connections.py", BIN / "EchoServer", "9000"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"idle connections: {done.stderr}")

@@ -6,6 +6,7 @@ under, valgrind say. Nothing is skipped: what is missing fails with the command 
 
 import atexit
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -191,6 +192,48 @@ def channel(server):
 
     with grpc.insecure_channel(server.address) as channel:
         yield channel
+
+
+# Of the module's scope: a module may have a `channel` of its own.
+
+
+@pytest.fixture(scope="module")
+def segments(channel):
+    from segmentation.v1 import segment_service_pb2_grpc
+
+    return segment_service_pb2_grpc.SegmentServiceStub(channel)
+
+
+@pytest.fixture(scope="module")
+def users(channel):
+    from segmentation.v1 import user_service_pb2_grpc
+
+    return user_service_pb2_grpc.UserServiceStub(channel)
+
+
+@pytest.fixture(scope="module")
+def members(channel):
+    from segmentation.v1 import membership_service_pb2_grpc
+
+    return membership_service_pb2_grpc.MembershipServiceStub(channel)
+
+
+@pytest.fixture(scope="module")
+def audit(channel):
+    from segmentation.v1 import audit_service_pb2_grpc
+
+    return audit_service_pb2_grpc.AuditServiceStub(channel)
+
+
+@pytest.fixture
+def segctl(run_segctl):
+    """Runs segctl with whatever arguments; `segctl.json` answers what it printed, parsed."""
+
+    def run(*arguments, **options):
+        return run_segctl(*map(str, arguments), **options)
+
+    run.json = lambda *arguments, **options: json.loads(run(*arguments, "-o", "json", **options).stdout)
+    return run
 
 
 @pytest.fixture

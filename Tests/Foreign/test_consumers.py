@@ -6,7 +6,6 @@ import os
 import pathlib
 import subprocess
 import tempfile
-import time
 
 import grpc
 import pytest
@@ -20,18 +19,6 @@ from test_service import refusal, violations
 
 ids = itertools.count(77_000_001)
 NOT_FOUND, INVALID = 4, 6
-
-
-@pytest.fixture(scope="module")
-def audit(channel):
-    return audit_rpc.AuditServiceStub(channel)
-
-
-@pytest.fixture(scope="module")
-def members(channel):
-    from segmentation.v1 import membership_service_pb2_grpc as members_rpc
-
-    return members_rpc.MembershipServiceStub(channel)
 
 
 @pytest.fixture(scope="module")

@@ -38,16 +38,6 @@ HOLD = "BEGIN; DO 'BEGIN PERFORM pg_current_xact_id(); END'"
 
 
 @pytest.fixture(scope="module")
-def audit(channel):
-    return audit_rpc.AuditServiceStub(channel)
-
-
-@pytest.fixture(scope="module")
-def members(channel):
-    return members_rpc.MembershipServiceStub(channel)
-
-
-@pytest.fixture(scope="module")
 def slug(channel):
     segments_rpc.SegmentServiceStub(channel).CreateSegment(segments_messages.CreateSegmentRequest(slug="FOLLOWED"))
     return "FOLLOWED"

@@ -1,7 +1,6 @@
 """What was at an instant in the past, and why, through grpcio and through segctl."""
 
 import datetime
-import json
 import time
 
 import grpc
@@ -10,33 +9,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from segmentation.v1 import membership_pb2 as m
 from segmentation.v1 import membership_service_pb2 as messages
-from segmentation.v1 import membership_service_pb2_grpc as members_rpc
 from segmentation.v1 import segment_pb2
 from segmentation.v1 import segment_service_pb2 as segments_messages
-from segmentation.v1 import segment_service_pb2_grpc as segments_rpc
 from test_service import refusal, violations
 
 # Users and segments of these tests only.
 BASE = 8_000_000
-
-
-@pytest.fixture(scope="module")
-def members(channel):
-    return members_rpc.MembershipServiceStub(channel)
-
-
-@pytest.fixture(scope="module")
-def segments(channel):
-    return segments_rpc.SegmentServiceStub(channel)
-
-
-@pytest.fixture
-def segctl(run_segctl):
-    def run(*arguments, **options):
-        return run_segctl(*map(str, arguments), **options)
-
-    run.json = lambda *arguments, **options: json.loads(run(*arguments, "-o", "json", **options).stdout)
-    return run
 
 
 @pytest.fixture

@@ -14,38 +14,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from segmentation.v1 import audit_pb2, audit_service_pb2 as audit_messages
-from segmentation.v1 import audit_service_pb2_grpc as audit_rpc
 from segmentation.v1 import membership_pb2 as m
 from segmentation.v1 import membership_service_pb2 as members_messages
-from segmentation.v1 import membership_service_pb2_grpc as members_rpc
 from segmentation.v1 import segment_pb2
 from segmentation.v1 import segment_service_pb2 as segments_messages
-from segmentation.v1 import segment_service_pb2_grpc as segments_rpc
 from segmentation.v1 import user_service_pb2 as users_messages
-from segmentation.v1 import user_service_pb2_grpc as users_rpc
 
 ids = itertools.count(1_000_000)
 names = (f"PY_{n}" for n in itertools.count(1))
-
-
-@pytest.fixture(scope="module")
-def segments(channel):
-    return segments_rpc.SegmentServiceStub(channel)
-
-
-@pytest.fixture(scope="module")
-def users(channel):
-    return users_rpc.UserServiceStub(channel)
-
-
-@pytest.fixture(scope="module")
-def members(channel):
-    return members_rpc.MembershipServiceStub(channel)
-
-
-@pytest.fixture(scope="module")
-def audit(channel):
-    return audit_rpc.AuditServiceStub(channel)
 
 
 @pytest.fixture

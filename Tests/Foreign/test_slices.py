@@ -4,45 +4,17 @@ import json
 import subprocess
 
 import grpc
-import pytest
 
 from conftest import binary
 from segmentation.v1 import membership_pb2 as m
 from segmentation.v1 import membership_service_pb2 as members_messages
-from segmentation.v1 import membership_service_pb2_grpc as members_rpc
 from segmentation.v1 import segment_pb2
 from segmentation.v1 import segment_service_pb2 as segments_messages
-from segmentation.v1 import segment_service_pb2_grpc as segments_rpc
 from segmentation.v1 import user_service_pb2 as users_messages
-from segmentation.v1 import user_service_pb2_grpc as users_rpc
 from test_service import refusal, violations
 
 # Users and segments of these tests only.
 BASE = 7_000_000
-
-
-@pytest.fixture(scope="module")
-def members(channel):
-    return members_rpc.MembershipServiceStub(channel)
-
-
-@pytest.fixture(scope="module")
-def segments(channel):
-    return segments_rpc.SegmentServiceStub(channel)
-
-
-@pytest.fixture(scope="module")
-def users(channel):
-    return users_rpc.UserServiceStub(channel)
-
-
-@pytest.fixture
-def segctl(run_segctl):
-    def run(*arguments, **options):
-        return run_segctl(*map(str, arguments), **options)
-
-    run.json = lambda *arguments, **options: json.loads(run(*arguments, "-o", "json", **options).stdout)
-    return run
 
 
 # --- checks ------------------------------------------------------------------------------------------------------

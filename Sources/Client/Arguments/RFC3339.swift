@@ -4,7 +4,7 @@ import Proto
 enum RFC3339 {
   /// - Returns: nil when the text is malformed, or no such date exists. What is finer than a nanosecond is cut off.
   static func parse(_ text: UnsafeRawBufferPointer) -> ProtoTimestamp? {
-    var scanner = Scanner(text)
+    var scanner = ByteScanner(text)
     guard let days = scanner.date(), scanner.any(of: "Tt "), let second = scanner.clock() else { return nil }
     let nanos = scanner.skip(".") ? scanner.fraction() : 0
     guard let nanos, let offset = scanner.offset(), scanner.isAtEnd else { return nil }
@@ -16,36 +16,20 @@ enum RFC3339 {
   /// As a person gives it: an instant, or a date alone, which means its midnight in UTC.
   static func parse(_ text: String) -> ProtoTimestamp? {
     Array(text.utf8).withUnsafeBytes { bytes in
-      var scanner = Scanner(bytes)
+      var scanner = ByteScanner(bytes)
       if let days = scanner.date(), scanner.isAtEnd { return ProtoTimestamp(seconds: days * 86_400, nanos: 0) }
       return parse(bytes)
     }
   }
 }
 
-/// Reads digits and separators from left to right.
-private struct Scanner {
-  private let text: UnsafeRawBufferPointer
-  private var index = 0
-
-  init(_ text: UnsafeRawBufferPointer) {
-    self.text = text
-  }
-
-  var isAtEnd: Bool { index == text.count }
-
-  mutating func skip(_ separator: Unicode.Scalar) -> Bool {
-    guard index < text.count, text[index] == UInt8(ascii: separator) else { return false }
-    index += 1
-    return true
-  }
-
-  mutating func any(of separators: String) -> Bool {
+extension ByteScanner {
+  fileprivate mutating func any(of separators: String) -> Bool {
     separators.unicodeScalars.contains { skip($0) }
   }
 
   /// Exactly that many digits.
-  mutating func digits(_ count: Int) -> Int64? {
+  fileprivate mutating func digits(_ count: Int) -> Int64? {
     guard text.count - index >= count else { return nil }
     var value: Int64 = 0
     for byte in text[index..<(index + count)] {
@@ -57,7 +41,7 @@ private struct Scanner {
   }
 
   /// `YYYY-MM-DD` in days since 1970-01-01.
-  mutating func date() -> Int64? {
+  fileprivate mutating func date() -> Int64? {
     guard let year = digits(4), skip("-"), let month = digits(2), skip("-"), let day = digits(2) else { return nil }
     let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
     let lengths: [Int64] = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
@@ -69,14 +53,14 @@ private struct Scanner {
   }
 
   /// `HH:MM:SS` in seconds.
-  mutating func clock() -> Int64? {
+  fileprivate mutating func clock() -> Int64? {
     guard let hour = digits(2), skip(":"), let minute = digits(2), skip(":"), let second = digits(2) else { return nil }
     guard hour < 24, minute < 60, second < 60 else { return nil }
     return hour * 3600 + minute * 60 + second
   }
 
   /// The digits behind the point, as nanoseconds; at least one.
-  mutating func fraction() -> Int32? {
+  fileprivate mutating func fraction() -> Int32? {
     var nanos: Int64 = 0
     var scale: Int64 = 100_000_000
     let start = index
@@ -88,7 +72,7 @@ private struct Scanner {
   }
 
   /// `Z` or `+HH:MM`, in seconds east of UTC.
-  mutating func offset() -> Int64? {
+  fileprivate mutating func offset() -> Int64? {
     if any(of: "Zz") { return 0 }
     let sign: Int64
     if skip("+") { sign = 1 } else if skip("-") { sign = -1 } else { return nil }

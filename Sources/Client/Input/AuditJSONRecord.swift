@@ -5,7 +5,7 @@ import Proto
 enum AuditJSONRecord {
   /// - Returns: nil when it is not such an object, or a field that is needed is missing.
   static func parse(_ line: UnsafeRawBufferPointer) -> AuditRecord? {
-    var scanner = ObjectScanner(line)
+    var scanner = ByteScanner(line)
     var record = AuditRecord()
     var found = 0
     guard scanner.skip("{") else { return nil }
@@ -31,25 +31,10 @@ enum AuditJSONRecord {
   }
 }
 
-/// Goes through a JSON object (RFC 8259) without spaces, from left to right.
-private struct ObjectScanner {
-  private let text: UnsafeRawBufferPointer
-  private var index = 0
-
-  init(_ text: UnsafeRawBufferPointer) {
-    self.text = text
-  }
-
-  var isAtEnd: Bool { index == text.count }
-
-  mutating func skip(_ character: Unicode.Scalar) -> Bool {
-    guard index < text.count, text[index] == UInt8(ascii: character) else { return false }
-    index += 1
-    return true
-  }
-
+/// The parts of a JSON object (RFC 8259) without spaces.
+extension ByteScanner {
   /// What stands between the quotes, escapes as they are.
-  mutating func string() -> UnsafeRawBufferPointer? {
+  fileprivate mutating func string() -> UnsafeRawBufferPointer? {
     guard skip("\"") else { return nil }
     let start = index
     while index < text.count, text[index] != UInt8(ascii: "\"") { index += text[index] == UInt8(ascii: "\\") ? 2 : 1 }
@@ -59,7 +44,7 @@ private struct ObjectScanner {
   }
 
   /// A text or a whole number.
-  mutating func value() -> UnsafeRawBufferPointer? {
+  fileprivate mutating func value() -> UnsafeRawBufferPointer? {
     if index < text.count, text[index] == UInt8(ascii: "\"") { return string() }
     let start = index
     while index < text.count, text[index] == UInt8(ascii: "-") || (0x30...0x39).contains(text[index]) { index += 1 }

@@ -15,7 +15,7 @@ enum HistorySQL {
 
   /// $1 an instant. The clock; the transactions that may still write something that took effect by that instant: who writes to the
   /// log or to the segments holds a lock on the table from before its statement's time until its end; since when the log is
-  /// kept, NULL for its beginning (the column comes with the migration that lets old records be dropped).
+  /// kept, NULL for its beginning.
   static let writers = Statement(
     "history_writers",
     """
@@ -27,7 +27,7 @@ enum HistorySQL {
         AND l.relation IN ('segmentd.audit'::regclass, 'segmentd.segments'::regclass)
         -- Nobody tells the times of other roles' transactions.
         AND (a.xact_start IS NULL OR a.xact_start <= $1)),
-      (SELECT (to_jsonb(i) ->> 'kept_since')::timestamptz FROM segmentd.installation AS i)
+      (SELECT kept_since FROM segmentd.installation)
     """)
 
   static let clock = Statement("history_clock", "SELECT statement_timestamp()")

@@ -40,9 +40,6 @@ package final class PostgresPool: @unchecked Sendable {
     retryTimer = Timer(on: loop) { [unowned self] in retryDue() }
   }
 
-  /// How many connections there are, in use or not, with those that are being opened.
-  package var connectionCount: Int { links.count { $0 != nil } }
-
   /// How many slots are in a state.
   func slots(_ state: PoolStateMachine.Slot) -> Int { machine.slots.count { $0 == state } }
 

@@ -96,7 +96,7 @@ let package = Package(
 
     // Tests; ProtoEcho is the other end of Tests/Foreign/test_messages.py.
     .executableTarget(name: "ProtoEcho", dependencies: ["Proto"], path: "Tests/ProtoEcho", swiftSettings: strict),
-    .testTarget(name: "ProtoTests", dependencies: ["Proto"], swiftSettings: strict),
+    .testTarget(name: "ProtoTests", dependencies: ["Proto", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "ClientTests", dependencies: ["Client", "Contract", "GRPC", "Proto", "EventLoop", arguments],
       swiftSettings: strict),
@@ -107,13 +107,16 @@ let package = Package(
         arguments,
       ],
       swiftSettings: strict),
+    // What tests of several modules need: a loop to run on, random numbers that a seed brings back.
+    .target(name: "TestSupport", dependencies: ["EventLoop"], path: "Tests/TestSupport", swiftSettings: strict),
     .target(
       name: "PostgresFixture", dependencies: [], path: "Tests/PostgresFixture", swiftSettings: strict),
     .testTarget(
       name: "PostgresTests", dependencies: ["Postgres", "EventLoop", "PostgresFixture", logging],
       swiftSettings: strict),
     .testTarget(
-      name: "SegmentationTests", dependencies: ["Segmentation", "Postgres", "EventLoop", "PostgresFixture", logging],
+      name: "SegmentationTests",
+      dependencies: ["Segmentation", "Postgres", "EventLoop", "PostgresFixture", "TestSupport", logging],
       swiftSettings: strict),
 
     // Tests of the runtime floors, and the small server that foreign clients and load generators talk to.
@@ -136,11 +139,12 @@ let package = Package(
     .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: strict),
     // `make fuzz`
     .executableTarget(
-      name: "segmentd-fuzz", dependencies: ["GRPC", "HTTP2", "EventLoop", arguments], path: "Tests/Fuzz",
+      name: "segmentd-fuzz", dependencies: ["GRPC", "HTTP2", "EventLoop", "TestSupport", arguments], path: "Tests/Fuzz",
       swiftSettings: strict),
-    .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: strict),
-    .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "EventLoop"], swiftSettings: strict),
+    .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "EventLoop", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "GRPCTests", dependencies: ["GRPC", "HTTP2", "EventLoop", "Metrics", "CNghttp2"], swiftSettings: strict),
+      name: "GRPCTests", dependencies: ["GRPC", "HTTP2", "EventLoop", "Metrics", "CNghttp2", "TestSupport"],
+      swiftSettings: strict),
   ]
 )

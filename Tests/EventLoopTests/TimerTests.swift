@@ -1,4 +1,5 @@
 import EventLoop
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct TimerTests {

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// What a client says on one connection: a good conversation, frame by frame, and what chance makes of it.
 struct Conversation {
   private static let methods = ["Unary", "Collect", "Expand", "Each", "Fail", "Shape", "Nothing", ""]

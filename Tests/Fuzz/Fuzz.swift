@@ -2,6 +2,7 @@ import ArgumentParser
 import EventLoop
 import GRPC
 import HTTP2
+import TestSupport
 
 #if canImport(Glibc)
   import Glibc
@@ -64,7 +65,7 @@ final class Fuzzer: @unchecked Sendable {
 
   init(on loop: EventLoop, seed: UInt64) {
     self.loop = loop
-    random = SplitMix(state: seed)
+    random = SplitMix(seed: seed)
   }
 
   func run(for time: Duration) async throws {

@@ -1,6 +1,7 @@
 import EventLoop
 import GRPC
 import HTTP2
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct ChannelTests {

@@ -1,5 +1,6 @@
 import EventLoop
 import GRPC
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct ShutdownTests {

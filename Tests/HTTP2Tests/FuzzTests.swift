@@ -1,5 +1,6 @@
 import EventLoop
 import HTTP2
+import TestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -18,7 +19,7 @@ import Testing
   @Test("a session survives any bytes", arguments: [Session.Role.server, .client])
   func anyBytes(_ role: Session.Role) throws {
     print("fuzz \(role): SEGMENTD_FUZZ_SEED=\(Self.seed)")
-    var random = SplitMix(state: Self.seed &+ (role == .server ? 1 : 2))
+    var random = SplitMix(seed: Self.seed &+ (role == .server ? 1 : 2))
     let good = try Conversation(role)
     for _ in 0..<Self.runs { try run(role, good, &random) }
   }
@@ -135,19 +136,4 @@ private struct Conversation {
     }
     return frames
   }
-}
-
-/// A small generator that a seed determines.
-private struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var word = state
-    word = (word ^ (word >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    word = (word ^ (word >> 27)) &* 0x94d0_49bb_1331_11eb
-    return word ^ (word >> 31)
-  }
-
-  mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
 }

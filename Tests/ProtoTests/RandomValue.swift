@@ -1,7 +1,8 @@
 import Foundation
 import Proto
+import TestSupport
 
-/// A repeatable source of randomness (SplitMix64). The run prints its seed: set PROTO_SEED to it to run
+/// A repeatable source of randomness. The run prints its seed: set PROTO_SEED to it to run
 /// again with the same values.
 struct RandomSource: RandomNumberGenerator {
   /// What this run starts from.
@@ -11,15 +12,9 @@ struct RandomSource: RandomNumberGenerator {
     return seed
   }()
 
-  private var state = RandomSource.seed
+  private var generator = SplitMix(seed: RandomSource.seed)
 
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
+  mutating func next() -> UInt64 { generator.next() }
 }
 
 /// What random values can be made of; the messages' part of it is generated.

@@ -1,5 +1,6 @@
 import EventLoop
 import GRPC
+import TestSupport
 import Testing
 
 /// What becomes of a call when the server or the connection lets it down; the server's frames are the test's.

@@ -1,5 +1,6 @@
 import EventLoop
 import GRPC
+import TestSupport
 import Testing
 
 /// A client with several servers, one that comes late, or one that says nothing.

@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Segmentation
@@ -78,7 +79,7 @@ import Testing
       try await withThrowingTaskGroup(of: Void.self) { group in
         for worker in 0..<8 {
           group.addTask(executorPreference: testLoop) {
-            var random = Generator(state: seed &+ UInt64(worker))
+            var random = SplitMix(seed: seed &+ UInt64(worker))
             for _ in 0..<60 {
               // Somebody else may have deleted the segment.
               do { try await step(others[worker], &random) } catch SegmentationError.segmentNotFound {}
@@ -91,7 +92,7 @@ import Testing
     }
   }
 
-  private func step(_ stores: Stores, _ random: inout Generator) async throws {
+  private func step(_ stores: Stores, _ random: inout SplitMix) async throws {
     let user = Int64.random(in: 1...3, using: &random)
     let slug = ["A", "B", "C"].randomElement(using: &random) ?? "A"
     let expiry: Expiry =
@@ -110,18 +111,5 @@ import Testing
       try await stores.delete(slug, allowMissing: true)
       do { try await stores.segment(slug, outreach: 0.5) } catch SegmentationError.segmentAlreadyExists {}
     }
-  }
-}
-
-/// SplitMix64: random numbers that a seed brings back.
-struct Generator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

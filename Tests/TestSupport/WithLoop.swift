@@ -1,7 +1,7 @@
 import EventLoop
 
 /// Runs `body` as a task of a new loop that has a thread of its own.
-func withLoop<Result: Sendable>(
+package func withLoop<Result: Sendable>(
   _ body: @escaping @Sendable (EventLoop) async throws -> Result
 ) async throws -> Result {
   let loop = try EventLoop(name: "test")

@@ -90,15 +90,6 @@ package enum SettingsTable {
     ] + reportEntries + [
       logLevel.entry, logFormat.entry, slowCallThreshold.entry, shutdownGrace.entry,
     ]
-
-  /// The table of the README, in Markdown.
-  package static var markdown: String {
-    let rows = all.map { entry in
-      let fallback = entry.fallback.isEmpty ? "" : "`\(entry.fallback)`"
-      return "| `\(entry.flag) \(entry.placeholder)` | `\(entry.environment)` | \(fallback) | \(entry.meaning) |"
-    }
-    return (["| flag | environment | default | meaning |", "|---|---|---|---|"] + rows).joined(separator: "\n")
-  }
 }
 
 /// How log lines look.

@@ -5,6 +5,9 @@ import EventLoop
 ///     idle ──submit──► busy with a batch of one ──done, some wait──► busy with all that wait ─┐
 ///       ▲                        │ done, nobody waits                  │                      │
 ///       └────────────────────────┴─────────────────────────────────────┘◄────────────────────┘
+///
+/// "All that wait" is a quarter of them where that is more than `minimumBatch`: otherwise all callers of a connection would be
+/// answered at once and ask again at once, and PostgreSQL and this process would take turns instead of working side by side.
 final class Coalescer<Item: Sendable, Answer: Sendable>: @unchecked Sendable {
   /// Answers a batch, in its order. The deadline is the latest of its items', nil when one has none.
   typealias Run = @Sendable ([Item], ContinuousClock.Instant?) async -> [Result<Answer, SegmentationError>]
@@ -16,14 +19,17 @@ final class Coalescer<Item: Sendable, Answer: Sendable>: @unchecked Sendable {
   }
 
   private let loop: EventLoop
+  private let minimumBatch: Int
   private let maximumBatch: Int
   private let run: Run
   private var isBusy = false
   private var waiting: [Waiting] = []
 
-  init(on loop: EventLoop, maximumBatch: Int, run: @escaping Run) {
+  /// - Parameter minimumBatch: So many are taken together when they are there; nil: as many as may be.
+  init(on loop: EventLoop, minimumBatch: Int? = nil, maximumBatch: Int, run: @escaping Run) {
     self.loop = loop
     self.maximumBatch = max(1, maximumBatch)
+    self.minimumBatch = min(max(1, minimumBatch ?? maximumBatch), self.maximumBatch)
     self.run = run
   }
 
@@ -53,7 +59,7 @@ final class Coalescer<Item: Sendable, Answer: Sendable>: @unchecked Sendable {
 
   private func drain() async {
     while !waiting.isEmpty {
-      let batch = Array(waiting.prefix(maximumBatch))
+      let batch = Array(waiting.prefix(min(maximumBatch, max(minimumBatch, waiting.count / 4))))
       waiting.removeFirst(batch.count)
       // Those that went away while they waited are left out.
       let live = batch.filter { !$0.promise.isSettled }

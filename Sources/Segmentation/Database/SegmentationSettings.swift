@@ -8,6 +8,8 @@ package struct SegmentationSettings: Sendable {
   package var maximumFilterEntries = 1000
   /// Rows of an import that go to the database in one statement.
   package var importChunk = 5000
+  /// Reading calls that share a query when so many wait; more of them only while more than four times as many do.
+  package var minimumReadBatch = 32
   /// Calls that one query answers at most.
   package var maximumReadBatch = 512
   /// Calls that one statement changes the database for at most.

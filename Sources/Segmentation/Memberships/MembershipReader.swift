@@ -12,16 +12,9 @@ struct MembershipReader: Sendable {
       let result = try await query(
         users, one: MembershipSQL.segmentsOfOne, many: MembershipSQL.segmentsOfMany, deadline: deadline)
       try await learn(result, deadline: deadline)
-      if users.count == 1 {
-        var slugs: [Slug] = []
-        slugs.reserveCapacity(result.rowCount)
-        for row in 0..<result.rowCount { slugs.append(try slug(result, row)) }
-        slugs.sort()
-        return [slugs]
-      }
-      var byUser: [Int64: [Slug]] = [:]
-      for row in 0..<result.rowCount { byUser[try result.int64(row, 0), default: []].append(try slug(result, row)) }
-      return users.map { byUser[$0.number]?.sorted() ?? [] }
+      var rows = RowsByUser<Slug>(users)
+      for row in 0..<result.rowCount { rows.append(try slug(result, row), to: try result.int64(row, 0)) }
+      return rows.sorted(by: <)
     }
   }
 
@@ -32,17 +25,18 @@ struct MembershipReader: Sendable {
       let result = try await query(
         users, one: nil, many: MembershipSQL.membershipsOfMany, deadline: deadline)
       try await learn(result, deadline: deadline)
-      var byUser: [Int64: [Membership]] = [:]
+      var rows = RowsByUser<Membership>(users)
       for row in 0..<result.rowCount {
         let user = try result.int64(row, 0)
-        byUser[user, default: []].append(
+        rows.append(
           Membership(
             user: UserID(stored: user), segment: SegmentID(stored: try result.int64(row, 1)),
             slug: try slug(result, row), assignedAt: try result.timestamp(row, 2),
             expiresAt: try result.optionalTimestamp(row, 3),
-            source: AuditCause(rawValue: Int16(truncatingIfNeeded: try result.int64(row, 4))) ?? .request))
+            source: AuditCause(rawValue: Int16(truncatingIfNeeded: try result.int64(row, 4))) ?? .request),
+          to: user)
       }
-      return users.map { byUser[$0.number]?.sorted { $0.slug < $1.slug } ?? [] }
+      return rows.sorted { $0.slug < $1.slug }
     }
   }
 

@@ -23,14 +23,20 @@ package final class MembershipStore: @unchecked Sendable {
     self.settings = settings
     let reader = MembershipReader(pool: pool, directory: directory)
     let writer = MembershipWriter(pool: pool, installation: installation, settings: settings)
-    slugReads = Coalescer(on: loop, maximumBatch: settings.maximumReadBatch) { users, deadline in
+    slugReads = Coalescer(
+      on: loop, minimumBatch: settings.minimumReadBatch, maximumBatch: settings.maximumReadBatch
+    ) { users, deadline in
       await reader.slugs(of: users, deadline: deadline)
     }
-    fullReads = Coalescer(on: loop, maximumBatch: settings.maximumReadBatch) { users, deadline in
+    fullReads = Coalescer(
+      on: loop, minimumBatch: settings.minimumReadBatch, maximumBatch: settings.maximumReadBatch
+    ) { users, deadline in
       await reader.memberships(of: users, deadline: deadline)
     }
     let checker = MembershipChecker(pool: pool, directory: directory)
-    checks = Coalescer(on: loop, maximumBatch: settings.maximumReadBatch) { questions, deadline in
+    checks = Coalescer(
+      on: loop, minimumBatch: settings.minimumReadBatch, maximumBatch: settings.maximumReadBatch
+    ) { questions, deadline in
       await checker.answers(questions, deadline: deadline)
     }
     updates = Coalescer(on: loop, maximumBatch: settings.maximumWriteBatch) { calls, deadline in

@@ -49,7 +49,7 @@ enum ImportSQL {
       .int32Array(changes.map { _ in Int32(AuditCause.import.rawValue) }), .textArray(changes.map { _ in actor }),
       .optionalTextArray(changes.map { _ in caller.requestID?.text }), .textArray([]), .textArray([]), .textArray([]),
       .boolArray([]), .int64Array(Set(changes.map(\.segment.number)).sorted()),
-      .int64Array(Set(changes.filter { $0.kind == .assign }.map(\.user.number)).sorted()),
+      .int64Array(Set(changes.filter(\.kind.bringsIn).map(\.user.number)).sorted()),
     ]
   }
 }

@@ -1,6 +1,7 @@
 import Postgres
 
-/// A change of one membership, with the state that it was decided upon: the statement that makes it verifies that.
+/// A change of one membership, with the state that it was decided upon: the statement that makes it verifies that. Or no
+/// change, but a state that others were decided upon: that is verified, and held until they have committed.
 struct MembershipChange: Hashable, Sendable {
   /// The numbers are the statement's.
   enum Kind: Int32, Sendable {
@@ -10,6 +11,15 @@ struct MembershipChange: Hashable, Sendable {
     case reassign = 2
     case renew = 3
     case remove = 4
+    /// There is a row whose time is not up: it stays as it is.
+    case keep = 5
+    /// There is a row whose time is up: it stays for the sweeper.
+    case leaveExpired = 6
+    /// There is no row, and there is to be none.
+    case leaveAbsent = 7
+
+    /// Whether the user is in behind it and was not before.
+    var bringsIn: Bool { self == .assign || self == .reassign }
   }
 
   let user: UserID
@@ -24,6 +34,10 @@ struct MembershipChange: Hashable, Sendable {
 /// What an update comes to, by what was found. Pure: the database is not asked again.
 struct MembershipDecision: Sendable {
   var changes: [MembershipChange] = []
+  /// What the update leaves as it is: it must be so still when the changes are made. Empty when there are none.
+  private(set) var unchanged: [MembershipChange] = []
+  /// Slugs that no living segment had: as `unchanged`.
+  private(set) var unused: [Slug] = []
   var outcomes: [SegmentOutcome] = []
   var createsUser = false
 
@@ -46,7 +60,15 @@ struct MembershipDecision: Sendable {
       if !remove(segments[update.assign.count + index], reference, update, look) { missing.append(reference) }
     }
     guard missing.isEmpty else { throw .membershipNotFound(update.user, missing) }
+    if changes.isEmpty {
+      // All of the answer was so at the look's instant.
+      unchanged = []
+      unused = []
+    }
   }
+
+  /// Whether the statement that makes the changes is followed by `MembershipSQL.clear`.
+  var needsClearing: Bool { !unused.isEmpty || unchanged.contains { $0.kind == .leaveAbsent } }
 
   /// The living segment of each reference; nil for one to remove that does not exist and may be missing.
   private static func resolve(
@@ -77,12 +99,10 @@ struct MembershipDecision: Sendable {
     let step = Self.step(
       look.state(of: update.user, in: living.id), wanting: expiry, policy: update.presentPolicy)
     guard let step else { return false }
-    if let kind = step.kind {
-      changes.append(
-        MembershipChange(
-          user: update.user, segment: living.id, slug: living.slug, kind: kind, found: step.found,
-          expiresAt: step.expiresAt))
-    }
+    let change = MembershipChange(
+      user: update.user, segment: living.id, slug: living.slug, kind: step.kind ?? .keep, found: step.found,
+      expiresAt: step.expiresAt)
+    if step.kind == nil { unchanged.append(change) } else { changes.append(change) }
     outcomes.append(
       SegmentOutcome(
         reference: reference, segment: living.id, slug: living.slug, outcome: step.outcome, expiresAt: step.expiresAt))
@@ -93,20 +113,28 @@ struct MembershipDecision: Sendable {
   private mutating func remove(
     _ living: MembershipLook.Living?, _ reference: SegmentReference, _ update: MembershipUpdate, _ look: MembershipLook
   ) -> Bool {
-    var outcome = MembershipOutcome.segmentNotFound
-    if let living {
-      if case .present(let found) = look.state(of: update.user, in: living.id) {
-        outcome = .removed
-        changes.append(
-          MembershipChange(
-            user: update.user, segment: living.id, slug: living.slug, kind: .remove, found: found, expiresAt: nil))
-      } else {
-        guard update.missingPolicy == .ignore else { return false }
-        outcome = .notPresent
-      }
+    guard let living else {
+      if case .slug(let slug) = reference { unused.append(slug) }
+      outcomes.append(
+        SegmentOutcome(reference: reference, segment: nil, slug: nil, outcome: .segmentNotFound, expiresAt: nil))
+      return true
     }
+    let kind: MembershipChange.Kind
+    let found: Timestamp?
+    switch look.state(of: update.user, in: living.id) {
+    case .present(let expiry): (kind, found) = (.remove, expiry)
+    case .expired(let expiry): (kind, found) = (.leaveExpired, expiry)
+    case .absent: (kind, found) = (.leaveAbsent, nil)
+    }
+    guard kind == .remove || update.missingPolicy == .ignore else { return false }
+    let change = MembershipChange(
+      user: update.user, segment: living.id, slug: living.slug, kind: kind, found: found,
+      expiresAt: kind == .remove ? nil : found)
+    if kind == .remove { changes.append(change) } else { unchanged.append(change) }
     outcomes.append(
-      SegmentOutcome(reference: reference, segment: living?.id, slug: living?.slug, outcome: outcome, expiresAt: nil))
+      SegmentOutcome(
+        reference: reference, segment: living.id, slug: living.slug, outcome: kind == .remove ? .removed : .notPresent,
+        expiresAt: nil))
     return true
   }
 

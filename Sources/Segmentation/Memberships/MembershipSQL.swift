@@ -8,6 +8,9 @@ enum MembershipSQL {
   /// slug, $7 cause, $8 actor, $9 request id. By arrays, an element a request to remember: $10 request id, $11
   /// fingerprint, $12 answer, $13 whether it changed anything. $14 the segments, each once, $15 the users to put
   /// into segments, each once; `UserSQL.hold` must go before it in the same transaction. No membership twice.
+  ///
+  /// Kinds 5 to 7 change nothing: the state that they name is verified and held until the transaction ends, a row by writing it
+  /// as it is, the absence of one by a row in its place, which `clear` takes away again.
   static let write = Statement(
     "membership_write",
     """
@@ -24,7 +27,7 @@ enum MembershipSQL {
       INSERT INTO segmentd.memberships (user_id, segment_id, expires_at, assigned_at, cause)
       SELECT item.user_id, item.segment_id, item.expires_at, statement_timestamp(), item.cause
       FROM held, item
-      WHERE item.kind = 1 AND (item.expires_at IS NULL OR item.expires_at > statement_timestamp())
+      WHERE item.kind IN (1, 7) AND (item.expires_at IS NULL OR item.expires_at > statement_timestamp())
       ORDER BY item.user_id, item.segment_id
       ON CONFLICT DO NOTHING
       RETURNING 1
@@ -34,10 +37,10 @@ enum MembershipSQL {
         assigned_at = CASE item.kind WHEN 2 THEN statement_timestamp() ELSE m.assigned_at END,
         cause = CASE item.kind WHEN 2 THEN item.cause ELSE m.cause END
       FROM held, item
-      WHERE item.kind IN (2, 3) AND m.user_id = item.user_id AND m.segment_id = item.segment_id
+      WHERE item.kind IN (2, 3, 5, 6) AND m.user_id = item.user_id AND m.segment_id = item.segment_id
         AND m.expires_at IS NOT DISTINCT FROM item.found
-        AND (item.kind = 2) = coalesce(m.expires_at <= statement_timestamp(), false)
-        AND (item.expires_at IS NULL OR item.expires_at > statement_timestamp())
+        AND (item.kind IN (2, 6)) = coalesce(m.expires_at <= statement_timestamp(), false)
+        AND (item.kind = 6 OR item.expires_at IS NULL OR item.expires_at > statement_timestamp())
       RETURNING 1
     ), removed AS (
       DELETE FROM segmentd.memberships AS m
@@ -65,7 +68,7 @@ enum MembershipSQL {
         UNION ALL
         SELECT position, 1, user_id, segment_id, CASE kind WHEN 4 THEN 2 WHEN 3 THEN 3 ELSE 1 END, cause, expires_at,
           statement_timestamp(), slug, actor, request_id
-        FROM item
+        FROM item WHERE kind <= 4
       ) AS e
       ORDER BY e.position, e.step
       RETURNING era, sequence
@@ -78,6 +81,24 @@ enum MembershipSQL {
       FROM settled, ending, unnest($10, $11, $12, $13) AS r(request_id, fingerprint, answer, has_changed)
     )
     SELECT ending.era, settled.xid, ending.sequence FROM settled, ending
+    """)
+
+  /// Behind `write` in its transaction: takes away the rows that stood for absent ones, and fails when one of the slugs
+  /// has a living segment by now. Whoever has seen that segment and changed one of the memberships since waits for us, or
+  /// came first and is found out by `write`. By arrays: $1 user, $2 segment of what is absent; $3 the slugs.
+  static let clear = Statement(
+    "membership_clear",
+    """
+    WITH cleared AS (
+      DELETE FROM segmentd.memberships AS m
+      USING unnest($1, $2) AS i(user_id, segment_id)
+      WHERE m.user_id = i.user_id AND m.segment_id = i.segment_id
+      RETURNING 1
+    )
+    SELECT segmentd.settle(
+      cardinality($1),
+      (SELECT count(*) FROM cleared)
+        + (SELECT count(*) FROM segmentd.segments WHERE slug = ANY ($3) AND deleted_at IS NULL))
     """)
 
   /// Assigns what is not there yet, and answers the positions (from 1) of what is there, whose expiry has passed or whose user

@@ -89,7 +89,8 @@ struct MembershipWriter: Sendable {
     if !together.isEmpty {
       let users = Self.assigned(together)
       let result = try await pool.query(
-        MembershipSQL.write, Self.parameters(together, users), holding: users, deadline: deadline)
+        MembershipSQL.write, Self.parameters(together, users), holding: users, followedBy: Self.clearing(together),
+        deadline: deadline)
       answer(together, try AuditPosition(result, row: 0, column: 0), identity, &answers)
     }
     for planned in alone {
@@ -172,18 +173,33 @@ struct MembershipWriter: Sendable {
       // Nobody else sees the user yet, so nobody can delete it.
       let parameters = Self.parameters([planned], Self.assigned([planned]))
       let written = try await connection.query(MembershipSQL.write, parameters)
+      for (statement, parameters) in Self.clearing([planned]) { _ = try await connection.query(statement, parameters) }
       return try AuditPosition(written, row: 0, column: 0)
     }
   }
 
   /// The users that come into a segment.
   private static func assigned(_ planned: [Planned]) -> Set<UserID> {
-    Set(planned.filter { $0.decision.changes.contains { $0.kind == .assign } }.map(\.call.update.user))
+    Set(planned.filter { $0.decision.changes.contains(where: \.kind.bringsIn) }.map(\.call.update.user))
+  }
+
+  /// What must follow `MembershipSQL.write` in its transaction: nothing, mostly.
+  private static func clearing(_ planned: [Planned]) -> [(Statement, [Parameter])] {
+    let clearing = planned.filter(\.decision.needsClearing)
+    guard !clearing.isEmpty else { return [] }
+    let absent = clearing.flatMap { $0.decision.unchanged.filter { $0.kind == .leaveAbsent } }
+    let parameters: [Parameter] = [
+      .int64Array(absent.map(\.user.number)), .int64Array(absent.map(\.segment.number)),
+      .textArray(clearing.flatMap { $0.decision.unused.map(\.text) }),
+    ]
+    return [(MembershipSQL.clear, parameters)]
   }
 
   /// Of `MembershipSQL.write`.
   private static func parameters(_ planned: [Planned], _ users: Set<UserID>) -> [Parameter] {
-    let all = planned.flatMap { planned in planned.decision.changes.map { (planned.call.caller, $0) } }
+    let all = planned.flatMap { planned in
+      (planned.decision.changes + planned.decision.unchanged).map { (planned.call.caller, $0) }
+    }
     let kept = planned.filter { $0.call.caller.requestID != nil }
     return [
       .int64Array(all.map(\.1.user.number)), .int64Array(all.map(\.1.segment.number)),

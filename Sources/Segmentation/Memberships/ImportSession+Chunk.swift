@@ -101,13 +101,7 @@ extension ImportSession {
   private func apply(_ rows: [Candidate]) async throws(SegmentationError) {
     let retry = Retry(pool: pool, settings: settings, deadline: caller.deadline)
     let (verdicts, written) = try await retry.run {
-      var look = try await look(at: rows)
-      // Users that were deleted since they were let in.
-      let gone = Set(rows.map(\.user)).subtracting(look.users)
-      if options.createUsers, !gone.isEmpty {
-        try await create(gone.sorted())
-        look = try await self.look(at: rows)
-      }
+      let look = try await lookCompleting(rows)
       let verdicts = rows.map { row in
         look.users.contains(row.user) ? ImportVerdict(row, on: look, options) : .unknown(row.user)
       }
@@ -115,11 +109,35 @@ extension ImportSession {
       if changes.isEmpty { return (verdicts, nil as AuditPosition?) }
       let result = try await pool.query(
         MembershipSQL.write, ImportSQL.writeParameters(changes, by: caller),
-        holding: Set(changes.filter { $0.kind == .assign }.map(\.user)), deadline: caller.deadline)
+        holding: Set(changes.filter(\.kind.bringsIn).map(\.user)), deadline: caller.deadline)
       return (verdicts, try AuditPosition(result, row: 0, column: 0))
     }
     note(written)
     for (row, verdict) in zip(rows, verdicts) { count(row, verdict) }
+  }
+
+  /// Looks at what is there, after making again what the import may make and somebody deleted since it was let in: none of
+  /// its rows is ever rejected for want of that.
+  private func lookCompleting(_ rows: [Candidate]) async throws -> MembershipLook {
+    let found = try await look(at: rows)
+    let absent = absent(rows, from: found)
+    if absent.isEmpty { return found }
+    let users = Set(absent.map(\.user)).subtracting(found.users)
+    if options.createUsers, !users.isEmpty { try await create(users.sorted()) }
+    if options.createSegments { try await createSegments(for: absent) }
+    let look = try await look(at: rows)
+    guard self.absent(rows, from: look).isEmpty else {
+      throw PostgresError(.server, "what an import made went at once", sqlState: .serializationFailure)
+    }
+    return look
+  }
+
+  /// The rows whose user or segment is not there, and may be made.
+  private func absent(_ rows: [Candidate], from look: MembershipLook) -> [Candidate] {
+    rows.filter { row in
+      options.createUsers && !look.users.contains(row.user)
+        || options.createSegments && row.slug.map { look.segments[.slug($0)] == nil } ?? false
+    }
   }
 
   func look(at rows: [Candidate]) async throws -> MembershipLook {

@@ -26,6 +26,44 @@ import Testing
     }
   }
 
+  /// Each call takes the user out of the segment that the other one puts it into, where it is not yet.
+  @Test(arguments: ["absent", "expired", "kept", "unused"])
+  func `what a call leaves as it is stays so until its changes are made`(_ state: String) async throws {
+    try await withStores(connections: 8) { stores in
+      let others = (0..<2).map { _ in Stores(stores.pool, settings: stores.settings) }
+      for user in Int64(1)...120 {
+        let slugs = ["A\(user)", "B\(user)"]
+        for slug in slugs { try await stores.segment(slug) }
+        try await stores.user(user)
+        for slug in slugs where state == "expired" {
+          try await stores.update(user, assign: [assignment(slug, anHour)])
+          try await stores.lapse(user, slug)
+        }
+        // One of two is to stay.
+        if state == "kept" { try await stores.update(user, assign: slugs.map { try assignment($0) }) }
+        if state == "unused" { try await stores.delete(slugs[1]) }
+        let outcomes = try await withThrowingTaskGroup(of: [MembershipOutcome].self) { group in
+          for turn in 0..<2 {
+            let (own, other) = (slugs[turn], slugs[1 - turn])
+            group.addTask(executorPreference: testLoop) {
+              if state == "unused", turn == 1 { try await others[1].segment(own) }
+              let result =
+                state == "kept"
+                ? try await others[turn].update(
+                  user, assign: [assignment(own)], remove: [other], present: .keep, missing: .ignore)
+                : try await others[turn].update(user, assign: [assignment(own)], remove: [other], missing: .ignore)
+              return result.outcomes.map(\.outcome)
+            }
+          }
+          return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(try await stores.slugs(of: user).count == 1, "user \(user): \(outcomes)")
+      }
+      let rows = try await stores.sql("SELECT count(*) FROM segmentd.memberships")
+      #expect(try rows.int64(0, 0) == 120)
+    }
+  }
+
   @Test func `two copies of a request that race change things once and get one answer`() async throws {
     try await withStores(connections: 8) { stores in
       try await stores.segment("A")
@@ -41,6 +79,37 @@ import Testing
       }
       #expect(tokens.count == 1 && tokens.first != .some(nil))
       #expect(try await stores.story() == ["1 A assign request"])
+    }
+  }
+
+  @Test func `an import rejects no row for want of what it may make, whoever deletes that meanwhile`() async throws {
+    try await withStores(connections: 8) { stores in
+      let others = (0..<4).map { _ in Stores(stores.pool, settings: stores.settings) }
+      let rejections = try await withThrowingTaskGroup(of: [ImportRejection].self) { group in
+        for other in others {
+          group.addTask(executorPreference: testLoop) {
+            for _ in 0..<100 {
+              for user in Int64(1)...2 {
+                _ = try await other.users.delete(UserID(user), allowMissing: true, by: other.caller)
+              }
+              try await other.delete("A", allowMissing: true)
+            }
+            return []
+          }
+        }
+        group.addTask(executorPreference: testLoop) {
+          var rejections: [ImportRejection] = []
+          for _ in 0..<100 {
+            let session = stores.memberships.beginImport(
+              ImportOptions(createUsers: true, createSegments: true), by: stores.caller)
+            try await session.add((1...2).map { ImportRow(user: $0, segment: "A") })
+            rejections += try await session.finish().rejections
+          }
+          return rejections
+        }
+        return try await group.reduce([], +)
+      }
+      #expect(rejections.map(\.message) == [])
     }
   }
 

@@ -67,6 +67,8 @@ let package = Package(
         .embedInCode("Migrations/0003_audit_consumers.down.sql"),
         .embedInCode("Migrations/0004_reports.up.sql"),
         .embedInCode("Migrations/0004_reports.down.sql"),
+        .embedInCode("Migrations/0005_rollout_floors.up.sql"),
+        .embedInCode("Migrations/0005_rollout_floors.down.sql"),
       ],
       swiftSettings: strict),
     module("Contract", ["GRPC", "Proto", "Digest"]),

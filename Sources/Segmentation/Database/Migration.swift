@@ -30,6 +30,9 @@ package struct Migration: Sendable {
         down: PackageResources._003_audit_consumers_down_sql),
       try Migration(
         4, "reports", up: PackageResources._004_reports_up_sql, down: PackageResources._004_reports_down_sql),
+      try Migration(
+        5, "rollout_floors", up: PackageResources._005_rollout_floors_up_sql,
+        down: PackageResources._005_rollout_floors_down_sql),
     ]
   }
 }

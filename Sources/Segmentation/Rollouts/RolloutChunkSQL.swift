@@ -9,7 +9,8 @@ import Postgres
 ///
 /// $1 the segment, $2 only users above this one, $3 and up to this one, $4 how many at most, $5 floor, $6 the new outreach,
 /// $7 adopts, $8 releases, $9 slug, $10 actor, $11 request id, $12 the rollout, $13 when it was created: who was measured
-/// later is in already or was taken out since, and is not brought in. Columns: users looked at, assigned, released,
+/// later is in already or was taken out since, and is not brought in; whom a rollout that was replaced had reached has a floor of
+/// its own. Columns: users looked at, assigned, released,
 /// the end of the audit records.
 enum RolloutChunkSQL {
   /// Goes through the users: brings in, and does all else.
@@ -17,7 +18,14 @@ enum RolloutChunkSQL {
     "rollout_chunk_users",
     chunk(
       page: """
-        SELECT user_id, segmentd.bucket($1, user_id) AS bucket, measured_at <= $13 AS is_open FROM segmentd.users
+        SELECT user_id, segmentd.bucket($1, user_id) AS bucket, CASE
+            WHEN measured_at > $13 THEN 1000000
+            WHEN EXISTS (SELECT FROM segmentd.rollout_floors WHERE segment_id = $1) THEN greatest($5, (
+              SELECT max(f.floor_ppm) FROM segmentd.rollout_floors AS f
+              WHERE f.segment_id = $1 AND (f.cursor >= user_id OR f.created_at < measured_at)))
+            ELSE $5
+          END AS floor
+        FROM segmentd.users
         WHERE user_id > $2 AND user_id <= $3
         ORDER BY user_id LIMIT $4
         """))
@@ -27,7 +35,8 @@ enum RolloutChunkSQL {
     "rollout_chunk_members",
     chunk(
       page: """
-        SELECT user_id, NULL::integer AS bucket, $13::timestamptz IS NOT NULL AS is_open FROM segmentd.memberships
+        SELECT user_id, NULL::integer AS bucket, CASE WHEN $13::timestamptz IS NOT NULL THEN $5 END AS floor
+        FROM segmentd.memberships
         WHERE segment_id = $1 AND user_id > $2 AND user_id <= $3
         ORDER BY user_id LIMIT $4
         """))
@@ -46,7 +55,7 @@ enum RolloutChunkSQL {
     ), ending AS MATERIALIZED (
       SELECT count(*) AS users, max(user_id) AS last FROM page
     ), wanted AS MATERIALIZED (
-      SELECT user_id FROM page WHERE is_open AND bucket >= $5 AND bucket < $6
+      SELECT user_id FROM page WHERE bucket >= floor AND bucket < $6
     ), member AS MATERIALIZED (
       SELECT user_id, expires_at, cause, segmentd.bucket($1, user_id) AS bucket,
         coalesce(expires_at <= statement_timestamp(), false) AS is_over
@@ -56,7 +65,7 @@ enum RolloutChunkSQL {
     ), over AS MATERIALIZED (
       SELECT member.user_id, member.expires_at
       FROM member JOIN page USING (user_id)
-      WHERE page.is_open AND member.is_over AND member.bucket >= $5 AND member.bucket < $6
+      WHERE member.is_over AND member.bucket >= page.floor AND member.bucket < $6
     ), enrolled AS (
       INSERT INTO segmentd.memberships (user_id, segment_id, assigned_at, cause)
       SELECT user_id, $1, statement_timestamp(), 3 FROM wanted ORDER BY user_id

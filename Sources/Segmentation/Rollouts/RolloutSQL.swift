@@ -15,15 +15,31 @@ enum RolloutSQL {
   /// outreach, and whoever did so before has committed.
   static let shutGate = Statement("rollout_shut_gate", "LOCK TABLE segmentd.outreach_gate IN SHARE MODE")
 
-  /// $1 the segment. What the unfinished rollout, if any, leaves to its successor: the floor, and whether it releases. Waits
-  /// for a chunk that is on its way.
+  /// $1 the segment, which is locked; $2 its new outreach. Ends the unfinished rollout, if any, and notes whom it had reached:
+  /// see migration 0005. Waits for a chunk that is on its way. What it leaves to its successor: the floor, and whether it
+  /// releases.
   static let supersede = Statement(
     "rollout_supersede",
     """
-    UPDATE segmentd.rollouts
-    SET state = 4, updated_at = statement_timestamp(), ended_at = statement_timestamp()
-    WHERE segment_id = $1 AND state IN (1, 2)
-    RETURNING floor_ppm, releases
+    WITH ended AS (
+      UPDATE segmentd.rollouts
+      SET state = 4, updated_at = statement_timestamp(), ended_at = statement_timestamp()
+      WHERE segment_id = $1 AND state IN (1, 2)
+      RETURNING cursor, created_at, to_ppm, floor_ppm, releases
+    ), base AS MATERIALIZED (
+      SELECT min(least(floor_ppm, $2)) AS ppm FROM ended
+    ), forgotten AS (
+      DELETE FROM segmentd.rollout_floors AS f
+      USING base WHERE f.segment_id = $1 AND (base.ppm IS NULL OR least(f.floor_ppm, $2) <= base.ppm)
+    ), lowered AS (
+      UPDATE segmentd.rollout_floors AS f SET floor_ppm = least(f.floor_ppm, $2)
+      FROM base WHERE f.segment_id = $1 AND least(f.floor_ppm, $2) > base.ppm
+    ), noted AS (
+      INSERT INTO segmentd.rollout_floors (segment_id, cursor, created_at, floor_ppm)
+      SELECT $1, ended.cursor, ended.created_at, least(ended.to_ppm, $2)
+      FROM ended, base WHERE least(ended.to_ppm, $2) > base.ppm
+    )
+    SELECT floor_ppm, releases FROM ended
     """)
 
   /// $1 the segment, $2 from, $3 to, $4 floor, $5 adopts, $6 releases, $7 actor, $8 request id.

@@ -11,11 +11,12 @@ extension SegmentStore {
     }
   }
 
-  /// Ends the rollout that is on its way, if any; the segment is locked.
+  /// Ends the rollout that is on its way, if any, for another outreach; the segment is locked.
   func supersede(
-    _ segment: Segment, _ connection: PostgresConnection
+    _ segment: Segment, for outreach: Outreach, _ connection: PostgresConnection
   ) async throws -> RolloutPlan.Unfinished? {
-    let result = try await connection.query(RolloutSQL.supersede, [.int64(segment.id.number)])
+    let result = try await connection.query(
+      RolloutSQL.supersede, [.int64(segment.id.number), .int32(outreach.partsPerMillion)])
     guard result.rowCount > 0 else { return nil }
     return RolloutPlan.Unfinished(
       floor: Outreach(stored: try result.int32(0, 0)), releases: try result.bool(0, 1))

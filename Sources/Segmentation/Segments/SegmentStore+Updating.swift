@@ -54,7 +54,7 @@ extension SegmentStore {
         ])
       let segment = try Segment(result, row: 0)
       guard let outreach else { return (KeptSegment(segment, nil), nil) }
-      let unfinished = try await supersede(before, connection)
+      let unfinished = try await supersede(before, for: outreach, connection)
       let plan = RolloutPlan(
         from: before.outreach, to: outreach, replacing: unfinished, present: update.presentPolicy,
         release: update.releasePolicy)

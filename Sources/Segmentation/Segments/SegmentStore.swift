@@ -124,7 +124,7 @@ package final class SegmentStore: @unchecked Sendable {
       let segment = try Segment(found, row: 0)
       if let etag, etag != segment.etag { throw SegmentationError.segmentChanged(reference) }
       if !validateOnly {
-        _ = try await connection.query(RolloutSQL.supersede, [.int64(segment.id.number)])
+        _ = try await supersede(segment, for: .none, connection)
         _ = try await connection.query(
           DeletionSQL.begin,
           [.int64(segment.id.number), .text(caller.loggedActor), .optionalText(caller.requestID?.text)])

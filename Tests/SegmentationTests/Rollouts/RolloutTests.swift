@@ -74,6 +74,35 @@ extension Stores {
     }
   }
 
+  @Test func `whom a replaced change had reached and somebody took out stays out`() async throws {
+    try await withStores { stores in
+      try await stores.users(1...2000)
+      let created = try await stores.segments.create(
+        Slug("A"), description: SegmentDescription(""), outreach: Outreach(0.5), by: stores.caller)
+      let segment = created.segment
+      // How many there are, and the first thousand; then some become known.
+      for _ in 0..<2 { #expect(try await stores.rollouts.turn()) }
+      try await stores.users(2001...2100)
+      let reached = try stores.covered(1...1000, 0.5, in: segment).union(
+        stores.covered(2001...2100, 0.5, in: segment))
+      #expect(try await stores.members(segment) == reached)
+      let taken = Set(reached.sorted().prefix(3) + reached.sorted().suffix(3))
+      for user in taken { try await stores.update(user, remove: ["A"]) }
+      // Twice, the second time before the first has begun.
+      for outreach in [0.6, 0.7] {
+        let update = SegmentUpdate(outreach: try Outreach(outreach))
+        _ = try await stores.segments.update(.slug(Slug("A")), update, by: stores.caller)
+      }
+      try await stores.rollouts.drain()
+      let covered = try stores.covered(1...2100, 0.7, in: segment)
+      #expect(try await stores.members(segment) == covered.subtracting(taken))
+      // A lower one forgets it, as one that is finished does.
+      try await stores.reach("A", 0)
+      try await stores.reach("A", 0.7)
+      #expect(try await stores.members(segment) == covered)
+    }
+  }
+
   @Test func `what is there by other means is kept as it is, or adopted`() async throws {
     try await withStores { stores in
       try await stores.users(1...3)

@@ -42,6 +42,15 @@ struct ExplanationText: Sendable {
       return """
         in \(slug): outreach \(deed); that of \(percent(threshold)) would not (bucket \(bucket) is not below \(threshold))
         """
+    case .neverAssigned
+    where explanation.outreach.covers(explanation.bucket) && explanation.segmentDeletedAt == nil
+      && explanation.userCreatedAt != nil:
+      return """
+        not in \(slug): nothing ever assigned it, and the outreach of \(percent(threshold)) covers the user (bucket \(bucket) is \
+        below \(threshold)), but had not come to it or was not to
+        """
+    case .neverAssigned where explanation.outreach.covers(explanation.bucket):
+      return "not in \(slug): nothing ever assigned it"
     case .neverAssigned where threshold > 0 && explanation.segmentDeletedAt == nil:
       return """
         not in \(slug): nothing ever assigned it, and the outreach of \(percent(threshold)) does not cover the user \

@@ -136,14 +136,18 @@ enum HistorySQL {
   }
 
   /// $1 slug or NULL, $2 id or NULL, $3 the instant: the segment that was there, or failing that the one that is there, or was
-  /// last. Behind the segment's columns: when it was deleted, and its outreach at the instant.
+  /// last. Behind the segment's columns: when it was deleted, its outreach at the instant, and whether that was going through the
+  /// users then.
   static let segment = Statement(
     "history_segment",
     """
     SELECT \(SegmentSQL.columns), s.deleted_at, coalesce(
       (SELECT to_ppm FROM segmentd.rollouts WHERE segment_id = s.id AND created_at <= $3 ORDER BY id DESC LIMIT 1),
       (SELECT from_ppm FROM segmentd.rollouts WHERE segment_id = s.id AND created_at > $3 ORDER BY id LIMIT 1),
-      s.outreach_ppm)
+      s.outreach_ppm),
+      EXISTS (
+        SELECT FROM segmentd.rollouts
+        WHERE segment_id = s.id AND created_at <= $3 AND (ended_at IS NULL OR ended_at > $3))
     FROM segmentd.segments AS s WHERE s.slug = $1 OR s.id = $2
     ORDER BY (s.created_at <= $3 AND (s.deleted_at IS NULL OR s.deleted_at > $3)) DESC, (s.deleted_at IS NULL) DESC,
       s.id DESC

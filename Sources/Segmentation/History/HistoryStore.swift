@@ -158,6 +158,8 @@ struct PastSegment: Sendable {
   let deletedAt: Timestamp?
   /// At the instant that was looked up.
   let outreach: Outreach
+  /// Whether a change of it was going through the users then.
+  let isRolling: Bool
 
   func lived(at instant: Timestamp) -> Bool {
     segment.createdAt <= instant && deletedAt.map { $0 > instant } ?? true
@@ -177,7 +179,7 @@ extension HistoryStore {
       guard result.rowCount > 0 else { return nil }
       return PastSegment(
         segment: try Segment(result, row: 0), deletedAt: try result.optionalTimestamp(0, 6),
-        outreach: Outreach(stored: try result.int32(0, 7)))
+        outreach: Outreach(stored: try result.int32(0, 7)), isRolling: try result.bool(0, 8))
     }
   }
 }

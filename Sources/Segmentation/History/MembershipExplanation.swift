@@ -57,7 +57,9 @@ package struct MembershipExplanation: Sendable {
     let begun = latest.first { $0.action == .assign }
     // A renewal or an end of an earlier assignment has no part in it.
     records = latest.reversed().filter { record in begun.map { record.position >= $0.position } ?? true }
-    let isPending = past.lived(at: instant) && outreach.covers(bucket) && userCreatedAt.map { $0 <= instant } ?? false
+    let isPending =
+      past.isRolling && past.lived(at: instant) && outreach.covers(bucket)
+      && userCreatedAt.map { $0 <= instant } ?? false
     reason = Self.reason(records, past, instant, isPending: isPending)
     switch reason {
     case .assigned, .imported, .outreach:

@@ -101,7 +101,7 @@ import Testing
 }
 
 @Suite struct `Explaining` {
-  private static func explain(
+  static func explain(
     _ stores: Stores, _ user: Int64 = 1, _ slug: String = "A", at instant: Timestamp? = nil
   ) async throws -> MembershipExplanation {
     try await stores.history.explain(UserID(user), in: .slug(Slug(slug)), at: instant, by: stores.caller)
@@ -164,16 +164,6 @@ import Testing
       await #expect(throws: SegmentationError.segmentNotFound(.slug(try Slug("NEVER")))) {
         try await Self.explain(stores, 2, "NEVER")
       }
-    }
-  }
-
-  @Test func `a user that the outreach covers and has not come to is waiting`() async throws {
-    try await withStores(checksAudit: false) { stores in
-      try await stores.user(1)
-      try await stores.segment("A")
-      try await stores.sql("UPDATE segmentd.segments SET outreach_ppm = 1000000")
-      #expect(try await Self.explain(stores).reason == .rolloutPending)
-      #expect(try await Self.explain(stores, 2).reason == .neverAssigned)
     }
   }
 }

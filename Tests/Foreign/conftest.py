@@ -35,7 +35,6 @@ START_SECONDS = 300 if os.environ.get("SEGMENTD_WRAPPER") else 60
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "wire: talks to a server of ours over HTTP/2")
-    config.addinivalue_line("markers", "soak: random operations, for `make soak`; its judge still complains without a cause now and then")
 
 
 def pytest_collection_modifyitems(items):

@@ -50,13 +50,21 @@ class Life:
     killer: Group | None = None
     imported: int = 0
     slug: str = ""
+    # At last.
     ppm: int = 0
+    # The calls that changed the outreach.
+    changes: list = dataclasses.field(default_factory=list)
 
     def may_live(self, begun, ended, but_by=None):
         return self.born <= ended and self.gone >= begun and (but_by is None or self.maker is not but_by)
 
     def may_not_live(self, begun, ended, but_by=None):
         return self.seen >= begun or (self.died <= ended and (but_by is None or self.killer is not but_by))
+
+
+def asked_ppm(group):
+    """The outreach that a call asks for."""
+    return round(group.request.outreach * 1e6)
 
 
 class Facts:
@@ -73,10 +81,12 @@ class Facts:
         self.users = collections.defaultdict(list)
         for row in world.rows(USERS):
             self.users[int(row["user_id"])].append(Life(int(row["born"])))
+        self.makers = collections.defaultdict(list)
         answered = [group for group in groups if group.answer is not None and not group.is_dry]
         # Who was deleted is told by that call alone.
         for group in sorted(answered, key=lambda group: group.method != "DeleteUser"):
             getattr(self, group.method, lambda group: None)(group)
+        self.find_makers()
         self.seen_by_import(answered)
 
     # --- what an answer tells ---
@@ -103,16 +113,44 @@ class Facts:
             raise Broken(f"a user that was deleted is there, or was deleted before\n{group}")
         self.users[group.request.user_id].append(Life(born, died=group.begun, gone=group.acked, killer=group))
 
+    def UpdateSegment(self, group):
+        life = self.segments[group.answer.segment.id]
+        life.seen = min(life.seen, group.acked)
+        life.changes.append(group)
+
     def CreateUser(self, group):
-        self.saw_user(group.request.user_id, group, group.answer.created, micros(group.answer.user.create_time))
+        born = micros(group.answer.user.create_time)
+        life = next((life for life in self.users[group.request.user_id] if life.born == born), None)
+        if life is None or group.answer.created and (life.maker or not group.begun <= life.born <= group.acked):
+            raise Broken(f"a user that was made is not there, or was made before: {life}\n{group}")
+        self.saw_user(life, group, group.answer.created)
 
     def UpdateUserSegments(self, group):
         if group.answer.user_created:
-            self.saw_user(group.request.user_id, group, True)
+            self.makers[group.request.user_id].append(group)
         for outcome in group.answer.outcomes:
             if outcome.segment_id:
                 life = self.segments[outcome.segment_id]
                 life.seen = min(life.seen, group.acked)
+
+    def find_makers(self):
+        """Which user a call made that does not tell its time: each takes the first that fits, the one that ended first before others."""
+        for user, makers in self.makers.items():
+            for life in sorted(self.users[user], key=lambda life: life.born):
+                fitting = [group for group in makers if not life.maker and group.begun <= life.born <= group.acked]
+                if fitting:
+                    group = min(fitting, key=lambda group: group.acked)
+                    makers.remove(group)
+                    self.saw_user(life, group, True)
+            if makers:
+                raise Broken(f"a user that was made is not there, or was made before: {self.users[user]}\n{makers}")
+
+    @staticmethod
+    def saw_user(life, group, is_maker):
+        """The user was there, or was made by that call."""
+        life.seen = min(life.seen, group.acked)
+        if is_maker:
+            life.maker = group
 
     def seen_by_import(self, answered):
         """What nobody else made: an import whose rows name it did, by the end of the last one that may have."""
@@ -128,17 +166,6 @@ class Facts:
             if life.imported:
                 life.seen = min(life.seen, life.imported)
 
-    def saw_user(self, user, group, is_maker, born=None):
-        """The user was there, or was made by that call."""
-        lives = [
-            life for life in self.users[user]
-            if (life.born == born if born else not life.maker and group.begun <= life.born <= group.acked)]
-        if not lives or is_maker and (lives[0].maker or not group.begun <= lives[0].born <= group.acked):
-            raise Broken(f"a user that was made is not there, or was made before: {lives}\n{group}")
-        lives[0].seen = min(lives[0].seen, group.acked)
-        if is_maker:
-            lives[0].maker = group
-
     # --- what may have been ---
 
     def user_may_exist(self, user, begun, ended, but_by=None):
@@ -146,6 +173,18 @@ class Facts:
 
     def user_may_miss(self, user, begun, ended, but_by=None):
         return all(life.may_not_live(begun, ended, but_by) for life in self.users[user])
+
+    def outreaches(self, segment, begun, ended):
+        """The outreaches that a segment may have had in that time. An import makes one without."""
+        life = self.segments[segment]
+        made = [(life.born, life.born, asked_ppm(life.maker) if life.maker else 0)]
+        changes = made + [(group.begun, group.acked, asked_ppm(group)) for group in life.changes]
+        return {
+            ppm for first, last, ppm in changes
+            if first <= ended and not any(later > last and done < begun for later, done, _ in changes)}
+
+    def lived(self, segment, instant):
+        return self.segments[segment].born <= instant < self.segments[segment].died
 
     def named(self, selector):
         """Every segment that a request may mean by that."""

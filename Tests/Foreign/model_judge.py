@@ -6,7 +6,8 @@ import grpc
 
 from model_facts import Facts, Group
 from model_history import FOREVER, micros
-from model_log import ASSIGN, DEPRIVE, EXPIRY, IMPORT, LOG, MEMBERSHIPS, OUTREACH, RENEW, REQUEST, SEGMENT_DELETED, USER_DELETED, Broken, Log, covered
+from model_log import ASSIGN, DEPRIVE, EXPIRY, IMPORT, LOG, MEMBERSHIPS, OUTREACH, RENEW, REQUEST, SEGMENT_DELETED, USER_DELETED, Broken, Log
+from model_outreach import ROLLOUTS, OutreachJudge
 from model_reads import Reads
 from model_workload import MISUSED
 from segmentation.v1 import membership_pb2 as m
@@ -16,7 +17,7 @@ Code = grpc.StatusCode
 FAIL, KEEP, REPLACE = 1, 2, 3
 ASSIGNED, RENEWED, KEPT, REMOVED, NOT_PRESENT, SEGMENT_NOT_FOUND = 1, 2, 3, 4, 5, 6
 # What goes on behind the answer, and by when such a record is there, in microseconds.
-BACKGROUND = {"CreateSegment", "DeleteSegment"}
+BACKGROUND = {"CreateSegment", "UpdateSegment", "DeleteSegment"}
 CHUNK = 10_000_000
 ACTIONS = {ASSIGNED: ASSIGN, RENEWED: RENEW, REMOVED: DEPRIVE}
 
@@ -26,24 +27,22 @@ def need(condition, *texts):
         raise Broken("\n".join(map(str, texts)))
 
 
-ROLLOUTS = "SELECT segment_id, assigned FROM segmentd.rollouts"
-
-
-class Judge(Reads):
+class Judge(Reads, OutreachJudge):
     """Everything that is known in the end. Each method judges one thing and raises `Broken`."""
 
     def __init__(self, world, calls):
         by_request = collections.defaultdict(list)
         for number, call in enumerate(calls):
-            # The id that somebody used for something else makes no group.
+            # The id that somebody used for something else makes no group. Of what is only asked no answer is kept.
             foreign = call.refusal is not None and "request_id" in call.refusal.fields
-            by_request[number if foreign or not call.request_id else (call.request_id, call.method)].append(call)
+            is_alone = foreign or call.is_dry or not call.request_id
+            by_request[number if is_alone else (call.request_id, call.method)].append(call)
         self.groups = [Group(calls) for calls in by_request.values()]
         self.of_actor = {actor: group for group in self.groups for actor in group.actors}
         self.facts = Facts(world, self.groups)
         self.log = Log(world.rows(LOG), self.visible)
         self.world = world
-        self.rollouts = {int(row["segment_id"]): int(row["assigned"]) for row in world.rows(ROLLOUTS)}
+        self.rollouts = {row["actor"]: row for row in world.rows(ROLLOUTS)}
 
     def visible(self, row):
         """By when a record could be read."""
@@ -60,7 +59,7 @@ class Judge(Reads):
     def failures(self):
         """Everything that is wrong, in words."""
         found = []
-        for judge in [self.judge_memberships, self.judge_outreach, self.judge_counts]:
+        for judge in [self.judge_memberships, *self.outreach_judges(), self.judge_counts]:
             try:
                 judge()
             except Broken as error:
@@ -160,10 +159,14 @@ class Judge(Reads):
 
     def judge_CreateSegment(self, group, answer, rows):
         life = self.facts.segments[answer.segment.id]
-        need((life.slug, life.ppm) == (group.request.slug, round(group.request.outreach * 1e6)), "another segment:", life)
-        need(all((row.cause, row.segment) == (OUTREACH, answer.segment.id) for row in rows), "other records:", rows)
-        told = self.rollouts.get(answer.segment.id)
-        need(len(rows) == (told or 0), "other users than the rollout counted:", told, len(rows))
+        need((life.slug, answer.segment.outreach) == (group.request.slug, group.request.outreach), "another segment:", life)
+        self.judge_rollout(group, answer, rows)
+
+    def judge_UpdateSegment(self, group, answer, rows):
+        life = self.facts.segments[answer.segment.id]
+        need(life in self.facts.named(group.request.segment), "another segment:", life)
+        need(answer.segment.outreach == group.request.outreach, "another outreach")
+        self.judge_rollout(group, answer, rows)
 
     def judge_DeleteSegment(self, group, answer, rows):
         need(answer.segment.id or group.request.allow_missing, "was to fail")
@@ -198,7 +201,7 @@ class Judge(Reads):
         reasons = {
             3: lambda: expires is not None and expires <= group.acked,
             4: lambda: not options.create_users and self.facts.user_may_miss(row.user_id, *window),
-            5: lambda: self.facts.may_not_live(selector, *window),
+            5: lambda: not options.create_segments and self.facts.may_not_live(selector, *window),
             6: lambda: options.present_policy == FAIL and any(
                 self.member(row.user_id, segment, *window) for segment in self.log.by_user[row.user_id]),
         }
@@ -224,6 +227,8 @@ class Judge(Reads):
         if refusal.reason == "USER_NOT_FOUND":
             return not getattr(request, "create_user", False) and self.facts.user_may_miss(request.user_id, *window)
         if refusal.reason == "SEGMENT_NOT_FOUND":
+            if hasattr(request, "as_of") and request.HasField("as_of"):
+                return not self.living(request, begun, ended)
             named = [self.selector(name) for name in refusal.resources]
             return all(self.facts.may_not_live(selector, *window) for selector in named)
         return request.missing_policy in (0, 1) and all(
@@ -271,36 +276,6 @@ class Judge(Reads):
             (user, segment, str(state.expires or ""), str(state.assigned), str(state.cause))
             for (user, segment), state in self.log.memberships().items())
         need(found == replayed, "there, and not in the log:", found - replayed, "in the log, and not there:", replayed - found)
-
-    def judge_outreach(self):
-        """Each user that an outreach covers was brought in once, however the two came to be, unless it was in already."""
-        brought = collections.defaultdict(list)
-        for row in self.log.rows:
-            if row.action == ASSIGN:
-                brought[row.user, row.segment].append(row)
-                is_covered = covered(row.segment, row.user, self.facts.segments[row.segment].ppm)
-                need(is_covered or row.cause != OUTREACH, "not covered, and brought in:", row)
-        for segment, life in self.facts.segments.items():
-            for user, lives in self.facts.users.items():
-                if covered(segment, user, life.ppm):
-                    rows = brought.get((user, segment), [])
-                    # A record belongs to the last life that had begun.
-                    for of_user in sorted(lives, key=lambda of_user: -of_user.born):
-                        self.judge_brought(segment, life, of_user, [row for row in rows if row.recorded >= of_user.born])
-                        rows = [row for row in rows if row.recorded < of_user.born]
-                    need(not rows, "brought in, and one of them was not there:", rows, lives, life)
-
-    def judge_brought(self, segment, life, of_user, rows):
-        """One user that is covered by one segment, and the records of its coming in."""
-        found = [row for row in rows if row.cause == OUTREACH]
-        # Who becomes known while the rollout runs is brought in at once, and not once more when the rollout comes by.
-        need(len(found) <= 1, "brought in twice:", found, life, of_user)
-        need(all(row.recorded <= of_user.gone for row in found), "brought in when it was gone:", found, life, of_user)
-        # The call that makes a user known leaves out the segments that it names itself.
-        answer = of_user.maker.answer if of_user.maker else None
-        is_spared = any(outcome.segment_id == segment for outcome in getattr(answer, "outcomes", []))
-        is_certain = life.died == of_user.died == FOREVER and of_user.seen < FOREVER and not is_spared
-        need(rows or not is_certain, f"covered by {segment}, and never brought in:", life, of_user)
 
     def judge_counts(self):
         """No user was made that nobody asked for or more often than was answered."""

@@ -85,7 +85,9 @@ def follow(state, row):
             return Inside(row.expires, state.assigned, OUTREACH)
         case 2, 4 if state and state.expires == row.effective == row.expires:
             return None
-        case 2, 1 | 3 | 5 | 6 if state and not is_due:
+        case 2, 1 | 5 | 6 if state and not is_due:
+            return None
+        case 2, 3 if state and not is_due and state.cause == OUTREACH:
             return None
     raise Broken(f"{row} cannot follow {state}")
 
@@ -145,6 +147,12 @@ class Log:
             if expires is not None and expires <= min(ended, until):
                 found.add(None)
         return found
+
+    def at(self, user, segment, instant):
+        """The state at an instant: a change takes effect when its statement begins, an expiry when it was promised."""
+        written = [v.state for v in self.stories.get((user, segment), []) if v.row and v.row.recorded <= instant]
+        state = written[-1] if written else None
+        return state if state and (state.expires is None or state.expires > instant) else None
 
     def before(self, row):
         """The state that a record found."""

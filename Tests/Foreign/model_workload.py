@@ -4,6 +4,7 @@ import concurrent.futures
 import random
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from model_history import Client, now
@@ -22,8 +23,8 @@ CONTENDED = list(range(900_001, 900_007))
 WINDOW = 10
 OUTREACH = [0.0, 0.0, 0.1, 0.42, 0.9, 1.0]
 WEIGHTS = {
-    "update": 44, "race": 8, "again": 6, "misuse": 1, "create_user": 8, "delete_user": 4, "create_segment": 5, "delete_segment": 3,
-    "import_rows": 4, "segments_of": 10, "batch": 3, "check": 7, "members_of": 1,
+    "update": 44, "race": 8, "again": 6, "misuse": 1, "create_user": 8, "delete_user": 4, "create_segment": 5, "update_segment": 3,
+    "delete_segment": 2, "import_rows": 4, "segments_of": 10, "batch": 3, "check": 7, "members_of": 1,
 }
 
 
@@ -130,6 +131,8 @@ class Worker:
     def racing_segment(self):
         if self.random.random() < 0.3:
             return "DeleteUser", users.DeleteUserRequest(user_id=self.user(), request_id=self.request_id(1))
+        if self.random.random() < 0.2:
+            return "UpdateSegment", self.outreach_request()
         if self.random.random() < 0.4:
             return "DeleteSegment", segments.DeleteSegmentRequest(segment=self.segment(), request_id=self.request_id(1))
         return "CreateSegment", self.segment_request()
@@ -137,6 +140,12 @@ class Worker:
     def segment_request(self):
         return segments.CreateSegmentRequest(
             slug=self.random.choice(SLUGS), outreach=self.random.choice(OUTREACH), description=f"of {self.name}",
+            request_id=self.request_id(1), validate_only=self.random.random() < 0.1)
+
+    def outreach_request(self):
+        return segments.UpdateSegmentRequest(
+            segment=self.segment(), update_mask=FieldMask(paths=["outreach"]), outreach=self.random.choice(OUTREACH),
+            present_policy=self.random.choice([0, 1, 2]), release_policy=self.random.choice([0, 1, 1, 2]),
             request_id=self.request_id(1), validate_only=self.random.random() < 0.1)
 
     def again(self):
@@ -165,6 +174,9 @@ class Worker:
     def create_segment(self):
         self.note(self.client.ask("CreateSegment", self.segment_request()))
 
+    def update_segment(self):
+        self.note(self.client.ask("UpdateSegment", self.outreach_request()))
+
     def delete_segment(self):
         self.note(self.client.ask("DeleteSegment", segments.DeleteSegmentRequest(
             segment=self.segment(), allow_missing=self.random.random() < 0.3, request_id=self.request_id(1),
@@ -185,16 +197,26 @@ class Worker:
 
     # --- reads ---
 
+    def as_of(self):
+        """Mostly now; else an instant that others may be writing about, or one further back."""
+        if self.random.random() < 0.7:
+            return None
+        at = now() - self.random.choice([0, 1_000, 10_000, 200_000, 2_000_000])
+        return Timestamp(seconds=at // 1_000_000, nanos=at % 1_000_000 * 1000)
+
     def segments_of(self):
-        self.client.ask("GetUserSegments", members.GetUserSegmentsRequest(user_id=self.user(), view=self.random.randint(0, 2)))
+        self.client.ask("GetUserSegments", members.GetUserSegmentsRequest(
+            user_id=self.user(), view=self.random.randint(0, 2), as_of=self.as_of()))
 
     def batch(self):
         asked = [self.user() for _ in range(self.random.randint(1, 8))]
-        self.client.ask("BatchGetUserSegments", members.BatchGetUserSegmentsRequest(user_ids=asked, view=self.random.randint(0, 2)))
+        self.client.ask("BatchGetUserSegments", members.BatchGetUserSegmentsRequest(
+            user_ids=asked, view=self.random.randint(0, 2), as_of=self.as_of()))
 
     def check(self):
-        self.client.ask("CheckMembership", members.CheckMembershipRequest(user_id=self.user(), segment=self.segment()))
+        self.client.ask("CheckMembership", members.CheckMembershipRequest(
+            user_id=self.user(), segment=self.segment(), as_of=self.as_of()))
 
     def members_of(self):
         self.client.ask("ListSegmentMembers", segments.ListSegmentMembersRequest(
-            segment=self.segment(), view=self.random.randint(0, 2), max_batch_size=self.random.choice([0, 1, 7])))
+            segment=self.segment(), view=self.random.randint(0, 2), max_batch_size=self.random.choice([0, 1, 7]), as_of=self.as_of()))

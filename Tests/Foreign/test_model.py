@@ -88,13 +88,11 @@ def judge(world, calls):
     assert aborted <= len(calls) // 100, f"{aborted} of {len(calls)} calls were aborted"
 
 
-@pytest.mark.soak
 def test_concurrent_operations_are_what_a_simple_model_says(cluster, folder, seed):
     world = World(cluster, "model_calm", folder)
     judge(world, work(world, seed))
 
 
-@pytest.mark.soak
 def test_the_same_while_the_server_is_killed_and_started_again(cluster, folder, seed):
     world = World(cluster, "model_killed", folder)
     with world.killing(KILL_SECONDS, random.Random(seed)):
@@ -102,7 +100,6 @@ def test_the_same_while_the_server_is_killed_and_started_again(cluster, folder, 
     judge(world, calls)
 
 
-@pytest.mark.soak
 def test_the_same_with_two_servers_one_of_which_is_killed_now_and_then(cluster, folder, seed):
     world = World(cluster, "model_two", folder, servers=2)
     with world.killing(KILL_SECONDS, random.Random(seed)):

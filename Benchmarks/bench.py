@@ -1,6 +1,6 @@
 """Measures segmentd beside what one would use instead, in one run on one machine, and writes docs/benchmarks.md.
 
-Started by `make bench`. Everything stays on loopback, every load is bounded, and only processes started here are ended.
+Started by `make bench`; `scripts/bench rollouts` measures one section again (see background.py). Everything stays on loopback, every load is bounded, and only processes started here are ended.
 Environment: SECONDS (2) aimed length of one run, REPEATS (3), USERS (1000000), RECORDS (2000000), PEERS_OUT (where the
 peers' setup.sh put its builds; without them segmentd is measured beside pgbench and psql only).
 """
@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import background
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BIN = pathlib.Path(os.environ.get("SEGMENTD_BIN", ROOT / ".build" / "release"))
@@ -350,6 +352,8 @@ def machine():
 
 
 def main():
+    if sys.argv[1:]:
+        return background.rewrite(ROOT / "docs" / "benchmarks.md", sys.argv[1:])
     for tool in ("h2load", "psql", "pgbench"):
         if not shutil.which(tool):
             sys.exit(f"{tool} is missing: run scripts/setup bench")
@@ -363,6 +367,7 @@ def main():
         limits = pgbench(database)
         exported = exports(server, database)
     idle = idle_connections()
+    behind = background.sections()
     peers = "beside grpc-go + pgx and the C floor" if peer("go-grpc") else (
         "the other servers were not at hand: set PEERS_OUT to their builds to have them measured in the same run")
     pgbench_rows = "".join(f"| {clients} | {rate:,.0f} |\n" for clients, rate in limits)
@@ -405,7 +410,8 @@ The whole log as CSV into a file.
 ## Idle connections
 
 The server's memory for each, by `Benchmarks/idle_connections.py`: {idle}.
-""")
+
+{behind}""")
     say("Wrote docs/benchmarks.md")
 
 

@@ -6,7 +6,7 @@ Starts a segmentd of its own (from $SEGMENTD_BIN, default .build/release) with i
 the users known through the public import. Each round creates a segment with an outreach of 0.42 and waits for its rollout, then does
 the same in one statement with psql: the memberships and their audit records, nothing else. All the while a client in Python asks for
 the segments of random users, 200 times a second; before the rollout too, for comparison. Then the last segment is raised to 0.6,
-lowered to 0.1 and deleted. Prints JSON.
+lowered to 0.1 and deleted, and `segmentd audit check` goes through all of it. Prints JSON.
 """
 
 import argparse
@@ -58,6 +58,24 @@ class Server:
         socket = pathlib.Path(self.folder, "data", "postgres", "socket").resolve()
         command = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", str(socket), "-U", "segmentd", "segmentd", "-c", sql]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+    def check(self):
+        """`segmentd audit check` beside the server: what it compared, how long it took, and its own memory."""
+        command = [BIN / "segmentd", "audit", "check", "--data-dir", f"{self.folder}/data"]
+        began = time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        differences, told = process.stdout.read(), process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        # The bare statements write one xid for all, and nothing of that is a difference.
+        if process.returncode:
+            sys.exit(f"audit check ended with {process.returncode}: {differences[:500]} {told[-500:]}")
+        memberships, records = map(int, re.findall(r"(\d+) memberships against (\d+) records", told)[-1])
+        seconds = time.monotonic() - began
+        return {
+            "memberships": memberships, "records": records, "seconds": round(seconds, 2),
+            "records_per_second": round(records / seconds), "peak_rss_mib": round(usage.ru_maxrss / 1024),
+        }
 
     def rollout(self, slug):
         """Waits for the end of the segment's rollout; answers how long it took by the database's clock."""
@@ -141,6 +159,7 @@ def measure(server, users, rounds):
             time.sleep(0.02)
         result["delete_seconds"] = round(time.monotonic() - began, 2)
     result["calls_meanwhile"] = reader.summary()
+    result["audit_check"] = server.check()
     twice = "SELECT count(*) - count(DISTINCT user_id) FROM segmentd.audit WHERE action = 1 AND segment_slug = 'BIG0'"
     result["assigned_twice"] = int(server.psql(twice))
     return result

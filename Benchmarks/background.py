@@ -1,0 +1,78 @@
+"""The sections of docs/benchmarks.md about what goes on behind the calls: changes of outreach, expiries, the check of the audit log.
+
+Part of `make bench`; `scripts/bench rollouts expiries` measures these alone and leaves the rest of the page as it is.
+"""
+
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+
+FOLDER = pathlib.Path(__file__).resolve().parent
+REPEATS = int(os.environ.get("REPEATS", "3"))
+
+
+def run(script, *arguments):
+    print(f"{script} {' '.join(arguments)}", file=sys.stderr, flush=True)
+    done = subprocess.run([sys.executable, FOLDER / script, *arguments], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"{script} ended with {done.returncode}")
+    return json.loads(done.stdout)
+
+
+def latency(calls):
+    return f"p50 {calls['p50_ms']:.1f}, p99 {calls['p99_ms']:.1f}"
+
+
+def rollouts():
+    found = run("rollout.py", "--rounds", str(REPEATS))
+    rounds = found["rounds"]
+    median = {name: statistics.median(r[name] for r in rounds) for name in ("rollout_seconds", "bare_seconds", "ratio")}
+    middle = sorted(rounds, key=lambda r: r["ratio"])[len(rounds) // 2]
+    check = found["audit_check"]
+    return f"""By `Benchmarks/rollout.py`: {found['users']:,} users, a segment with an outreach of 0.42, beside one bare `INSERT ... SELECT` of the same
+memberships with their audit records by psql. A client in Python asks for the segments of random users 200 times a second all the while.
+Medians of {len(rounds)} rounds.
+
+| | seconds | GetUserSegments, ms |
+|---|---|---|
+| nothing else | - | {latency(middle['calls_before'])} |
+| rollout to {middle['members']:,} users ({middle['share']:.2%}) | {median['rollout_seconds']:.2f} | {latency(middle['calls_meanwhile'])} |
+| bare `INSERT ... SELECT` | {median['bare_seconds']:.2f} | - |
+| raise to 0.6 | {found['raise_to_0.6_seconds']:.2f} | {latency(found['calls_meanwhile'])} |
+| lower to 0.1 | {found['lower_to_0.1_seconds']:.2f} | as above |
+| delete, until the last member is deprived | {found['delete_seconds']:.2f} | as above |
+
+The rollout takes {median['ratio']:.2f} times as long as the bare statement (rounds: {', '.join(f"{r['ratio']:.2f}" for r in rounds)}).
+
+`segmentd audit check` of all that, beside the server: {check['memberships']:,} memberships against {check['records']:,} records in
+{check['seconds']:.1f} s, {check['records_per_second']:,} records/s, {check['peak_rss_mib']} MiB.
+"""
+
+
+def expiries():
+    found = run("sweep.py")
+    return f"""By `Benchmarks/sweep.py`: {found['memberships']:,} memberships that expire at one instant are written to the audit log in
+{found['seconds_until_all_are_written']:.1f} s, in {found['transactions']} transactions. Calls of GetUserSegments {found['calls_per_second']} times a second, ms: {latency(found['get_user_segments_idle'])} without, {latency(found['get_user_segments_meanwhile'])} meanwhile.
+"""
+
+
+SECTIONS = {"rollouts": ("Rollouts", rollouts), "expiries": ("Expiries", expiries)}
+
+
+def sections():
+    return "\n".join(f"## {title}\n\n{measure()}" for title, measure in SECTIONS.values())
+
+
+def rewrite(page, names):
+    """Measures some of the sections, and puts them into the page in their old ones' place."""
+    for name in names:
+        if name not in SECTIONS:
+            sys.exit(f"no section {name}; there are: {', '.join(SECTIONS)}")
+        title, measure = SECTIONS[name]
+        text, measured = page.read_text(), f"## {title}\n\n{measure()}"
+        old = re.compile(rf"^## {title}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+        page.write_text(old.sub(lambda _: measured, text) if old.search(text) else f"{text.rstrip()}\n\n{measured}")

@@ -4,7 +4,7 @@
 
 FROM swift:6.3-bookworm AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends \
-      pkg-config libevent-dev libnghttp2-dev libprotobuf-c-dev libpq-dev libssl-dev zlib1g-dev \
+      pkg-config libevent-dev libnghttp2-dev libprotobuf-c-dev libpq-dev libssl-dev zlib1g-dev libcurl4-openssl-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # The dependencies first: they change less often than the sources.
@@ -21,7 +21,7 @@ RUN swift build --configuration release --static-swift-stdlib --product segmentd
 
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install --yes --no-install-recommends \
-      libstdc++6 libevent-2.1-7 libnghttp2-14 libprotobuf-c1 libpq5 libssl3 zlib1g ca-certificates \
+      libstdc++6 libevent-2.1-7 libnghttp2-14 libprotobuf-c1 libpq5 libssl3 zlib1g libcurl4 ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 7700 --home-dir /nonexistent segmentd \
     && install --directory --owner segmentd /var/lib/segmentd

@@ -39,6 +39,7 @@ let package = Package(
     .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2"),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq"),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl"),
     .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c"),
     .target(name: "CProto", dependencies: ["CProtobufC"]),
 
@@ -50,6 +51,7 @@ let package = Package(
     // Floor 1
     module("HTTP2", ["EventLoop", "TLS", "CNghttp2"]),
     module("Proto", ["CProto", "CProtobufC"]),
+    module("ObjectStorage", ["Digest", "CCurl"]),
     // Floor 2
     module("GRPC", ["HTTP2", "TLS", "EventLoop", "Metrics", "CZlib", logging]),
     module("Postgres", ["EventLoop", "Metrics", "CPostgres", logging]),
@@ -69,6 +71,8 @@ let package = Package(
         .embedInCode("Migrations/0004_reports.down.sql"),
         .embedInCode("Migrations/0005_rollout_floors.up.sql"),
         .embedInCode("Migrations/0005_rollout_floors.down.sql"),
+        .embedInCode("Migrations/0006_bucket_reports.up.sql"),
+        .embedInCode("Migrations/0006_bucket_reports.down.sql"),
       ],
       swiftSettings: strict),
     module("Contract", ["GRPC", "Proto", "Digest"]),
@@ -76,8 +80,8 @@ let package = Package(
     .executableTarget(
       name: "RPCServer",
       dependencies: [
-        "Contract", "Segmentation", "GRPC", "HTTP2", "Postgres", "Proto", "TLS", "EventLoop", "Digest", "Metrics",
-        logging, arguments, configuration,
+        "Contract", "Segmentation", "GRPC", "HTTP2", "Postgres", "Proto", "TLS", "ObjectStorage", "EventLoop", "Digest",
+        "Metrics", logging, arguments, configuration,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -98,6 +102,7 @@ let package = Package(
 
     // Tests; ProtoEcho is the other end of Tests/Foreign/test_messages.py.
     .executableTarget(name: "ProtoEcho", dependencies: ["Proto"], path: "Tests/ProtoEcho", swiftSettings: strict),
+    .testTarget(name: "ObjectStorageTests", dependencies: ["ObjectStorage"], swiftSettings: strict),
     .testTarget(name: "ProtoTests", dependencies: ["Proto", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "ClientTests", dependencies: ["Client", "Contract", "GRPC", "Proto", "EventLoop", arguments],

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from conftest import binary, start_segmentd
+from interop_wire import recording_proxy
 from segmentation.v1 import audit_service_pb2 as audit_messages
 from segmentation.v1 import audit_service_pb2_grpc as audit_rpc
 from segmentation.v1 import segment_pb2
@@ -147,6 +148,40 @@ def test_an_export_that_is_killed_goes_on_and_ends_byte_for_byte_the_same(server
     segctl(server.address, "audit", "stream", *common, "--output", file, "--resume")
     assert file.read_bytes() == whole.read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["resumed", "resumed.sha256", "whole", "whole.sha256"]
+
+
+def flags(queue):
+    found = []
+    while not queue.empty():
+        found.append(queue.get())
+    return found
+
+
+@pytest.mark.parametrize("is_asked_for", [True, False])
+def test_compress_changes_what_goes_over_the_wire_and_nothing_else(server, exported, tmp_path, is_asked_for):
+    whole, file = tmp_path / "whole", tmp_path / "file"
+    segctl(server.address, "audit", "stream", "--segment", "RESUMED", "--output", whole)
+    with recording_proxy(server.address) as (proxy, requests, responses):
+        segctl(proxy, "audit", "stream", "--segment", "RESUMED", "--output", file, *["--compress"] * is_asked_for)
+        assert flags(requests) == [is_asked_for]
+        sent = flags(responses)
+    # The end is a few bytes, which would not become fewer.
+    assert len(sent) > 10 and set(sent[:-1]) == {is_asked_for}
+    assert file.read_bytes() == whole.read_bytes()
+
+
+def test_an_export_goes_on_with_compression_where_one_without_ended(server, exported, tmp_path):
+    whole, file = tmp_path / "whole", tmp_path / "resumed"
+    segctl(server.address, "audit", "stream", "--segment", "RESUMED", "--output", whole)
+    for more in [], ["--compress"]:
+        with streaming(server.address, "--segment", "RESUMED", "--output", file, "--resume", *more) as process:
+            before = checkpoint(file)
+            eventually(lambda: checkpoint(file) > max(before, 0) or process.poll() is not None, "no checkpoint")
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert not file.exists()
+    segctl(server.address, "audit", "stream", "--segment", "RESUMED", "--output", file, "--resume", "--compress")
+    assert file.read_bytes() == whole.read_bytes()
 
 
 def test_a_checkpoint_of_something_else_is_refused(server, exported, tmp_path):

@@ -50,6 +50,8 @@ struct AuditCommand: ParsableCommand {
         "Read under this name: the server keeps how far it has come, and goes on from there next time.",
         valueName: "name"))
     var consumer = ""
+    @Flag(help: "Let the server compress what it sends, for a slow line; what is written is the same.")
+    var compress = false
     @OptionGroup var connectionOptions: ConnectionOptions
 
     func validate() throws {
@@ -62,7 +64,7 @@ struct AuditCommand: ParsableCommand {
       let (file, checkpoints) = try destination(on: connection)
       let export = try AuditExport(
         format, to: file ?? .standardOutput(on: connection.loop), checkpoints: checkpoints,
-        checksumBeside: checksummed, consumer: consumer, showsProgress: file != nil)
+        checksumBeside: checksummed, consumer: consumer, compresses: compress, showsProgress: file != nil)
       try await export.run(request, on: connection)
       return .success
     }

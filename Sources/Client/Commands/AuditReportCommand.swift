@@ -32,6 +32,8 @@ extension AuditCommand {
       var contents = ReportContents.csv
       @Flag(help: "Pack it with gzip.")
       var gzip = false
+      @Flag(help: "Keep it in the bucket that the server is set up with, and fetch it from there.")
+      var bucket = false
       @Option(
         help: ArgumentHelp("How long the link is good for; 24h, at most 7d.", valueName: "duration"),
         transform: { try Span.microseconds($0) })
@@ -57,7 +59,8 @@ extension AuditCommand {
         let response = try await connection.unary(
           AuditService.Methods.createAuditReport,
           CreateAuditReportRequest(
-            period: period, userIDs: user, segments: segment.map(\.selector), format: contents.format, compress: gzip,
+            period: period, userIDs: user, segments: segment.map(\.selector), format: contents.format,
+            destination: bucket ? .bucket : .server, compress: gzip,
             ttl: try ttl.map { try ProtoDuration(microseconds: $0) }, requestID: requestID))
         var report = response.report ?? AuditReport()
         if !noWait { report = try await ReportCommand.wait(for: report, on: connection) }

@@ -30,6 +30,8 @@ final class AuditExport: @unchecked Sendable {
   private var pause = AuditExport.shortestPause
   /// Empty for none.
   private let consumer: String
+  /// Whether the server is asked to compress what it sends.
+  private let compresses: Bool
   private var acknowledged = ""
   private var nextAcknowledgement = ContinuousClock.now
   private var progress: Progress
@@ -37,17 +39,18 @@ final class AuditExport: @unchecked Sendable {
   /// - Parameters:
   ///   - checkpoints: Keeps them while the export goes on, and may have one to begin with.
   ///   - consumer: Whose progress the server is told.
+  ///   - compresses: Asks the server to compress what it sends; what is written is the same.
   ///   - path: The file that gets a checksum beside it when it is whole.
   /// - Throws: `SHA256.Unavailable`
   init(
     _ format: AuditFormat, to output: OutputFile, checkpoints: AuditCheckpoints? = nil, checksumBeside path: String?,
-    consumer: String = "",
-    showsProgress: Bool
+    consumer: String = "", compresses: Bool = false, showsProgress: Bool
   ) throws {
     self.format = format
     self.output = output
     self.checkpoints = checkpoints
     self.consumer = consumer
+    self.compresses = compresses
     checksumPath = path
     fileDigest = path != nil && checkpoints == nil ? try SHA256() : nil
     digest = try SHA256()
@@ -108,11 +111,13 @@ final class AuditExport: @unchecked Sendable {
   private func call(_ request: StreamAuditRequest, on connection: Connection) async throws {
     // Who follows waits for a server that was there and has gone.
     let call = try await connection.stream(
-      AuditService.Methods.streamAudit, as: AuditMessage.method, waitsForReady: request.follow && !token.isEmpty)
+      AuditService.Methods.streamAudit, as: AuditMessage.method, waitsForReady: request.follow && !token.isEmpty,
+      compression: compresses ? .gzip : nil)
     digest = try SHA256()
     callCount = 0
     do {
-      try await call.send(request)
+      // A request that comes compressed is answered likewise.
+      try await call.send(request, compressed: compresses)
       call.finish()
       try check(try await copy(call, on: connection))
     } catch {

@@ -54,9 +54,10 @@ struct Connection: Sendable {
   /// - Throws: `RPCError`
   func stream<Request, Response, Form: Sendable>(
     _ method: ProtoMethod<Request, Response>, as descriptor: MethodDescriptor<Request, Form>,
-    waitsForReady: Bool = false
+    waitsForReady: Bool = false, compression: MessageEncoding? = nil
   ) async throws -> ClientCall<Request, Form> {
     var options = options(method, deadline.map { $0 - .now })
+    options.compression = compression
     options.waitsForReady = options.waitsForReady || waitsForReady
     return try await channel.call(descriptor, options: options)
   }

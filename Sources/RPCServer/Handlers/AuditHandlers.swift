@@ -20,6 +20,8 @@ struct AuditHandlers: Sendable {
   private func streamAudit(
     _ request: StreamAuditRequest, _ responses: ResponseWriter<StreamAuditResponse>, _ call: ServerCall
   ) async throws {
+    // Who sends a request of a few bytes compressed asks for the like.
+    if call.wasRequestCompressed { call.compressesAnswer = true }
     let stream: ConsumerStream? =
       if request.consumer.isEmpty { nil } else {
         try await ConsumerStream(ConsumerName(request.consumer), consumers, on: loop, deadline: call.deadline)

@@ -20,14 +20,11 @@ struct ReportHandlers: Sendable {
   private func createAuditReport(
     _ request: CreateAuditReportRequest, _ call: ServerCall
   ) async throws -> CreateAuditReportResponse {
-    switch request.destination {
-    case .unspecified, .server: break
-    case .bucket: throw RPCError(.unimplemented, "reports in a bucket are not supported yet")
-    default: throw SegmentationError.invalid(field: "destination", reason: "is unknown")
-    }
     let order = try await order(request, call)
     let holder: ReportHolder
-    do { holder = try desk.holder() } catch { throw RPCError(.failedPrecondition, error.description) }
+    do { holder = try desk.holder(for: order.destination) } catch {
+      throw RPCError(.failedPrecondition, error.description)
+    }
     let report = try await reports.create(order, for: holder, by: call.caller(requestID: request.requestID))
     desk.ordered()
     return CreateAuditReportResponse(report: try await message(report, call))
@@ -53,7 +50,7 @@ struct ReportHandlers: Sendable {
     }
     let order = try ReportOrder(
       from: from, until: until, users: users, segments: segments, format: Self.format(request.format),
-      isPacked: request.compress, life: Self.life(request.ttl))
+      isPacked: request.compress, destination: Self.destination(request.destination), life: Self.life(request.ttl))
     return order
   }
 
@@ -96,6 +93,16 @@ struct ReportHandlers: Sendable {
     }
   }
 
+  private static func destination(
+    _ destination: AuditReportDestination
+  ) throws(SegmentationError) -> ReportDestination {
+    switch destination {
+    case .unspecified, .server: return .server
+    case .bucket: return .bucket
+    default: throw .invalid(field: "destination", reason: "is unknown")
+    }
+  }
+
   private static func life(_ ttl: ProtoDuration?) throws(SegmentationError) -> Duration {
     guard let ttl else { return standardLife }
     guard let microseconds = try? ttl.microseconds() else { throw .invalid(field: "ttl", reason: "is out of range") }
@@ -103,14 +110,25 @@ struct ReportHandlers: Sendable {
   }
 
   private func message(_ report: Report, _ call: ServerCall) async throws -> AuditReport {
-    // Rounded up: the link is good for at least as long as the report.
-    let expiry = (report.expiresAt.microseconds + 999_999) / 1_000_000
-    let url = try ReportLink.url(
-      base: report.baseURL, fileName: report.fileName, expiry: expiry,
-      key: try await reports.key(deadline: call.deadline))
     return AuditReport(
-      id: report.id, state: AuditReportState(rawValue: Int32(report.state.rawValue)), url: url,
+      id: report.id, state: AuditReportState(rawValue: Int32(report.state.rawValue)), url: try await url(report, call),
       expireTime: ProtoTimestamp(report.expiresAt), count: report.count, sizeBytes: report.size,
       digest: report.digest, createTime: ProtoTimestamp(report.createdAt), error: report.error)
+  }
+
+  /// The same one whenever it is asked for.
+  private func url(_ report: Report, _ call: ServerCall) async throws -> String {
+    // Rounded up: the link is good for at least as long as the report.
+    let expiry = (report.expiresAt.microseconds + 999_999) / 1_000_000
+    guard report.destination == .bucket else {
+      return try ReportLink.url(
+        base: report.baseURL, fileName: report.fileName, expiry: expiry,
+        key: try await reports.key(deadline: call.deadline))
+    }
+    guard let bucket = desk.bucket, bucket.address.text == report.baseURL else {
+      throw RPCError(.failedPrecondition, "the report is in a bucket that this server is not set up with")
+    }
+    let begin = report.createdAt.microseconds / 1_000_000
+    return try bucket.link(to: report.fileName, from: begin, for: expiry - begin)
   }
 }

@@ -1,6 +1,7 @@
 import EventLoop
 import GRPC
 import Logging
+import ObjectStorage
 import Postgres
 import Segmentation
 import TLS
@@ -24,12 +25,13 @@ struct ServerProcess {
   private let certificate: CertificateWatch?
   private let desk: ReportDesk
 
-  /// - Throws: `TLSError` for TLS files that cannot be used.
+  /// - Throws: `TLSError` for TLS files that cannot be used, `BucketError` for a libcurl that is too old.
   init(_ settings: Settings) throws {
     self.settings = settings
     desk = ReportDesk(
       ReportDirectory(
-        settings.reports.directory ?? "\(settings.dataDirectory)/reports", limit: Int64(settings.reports.space)))
+        settings.reports.directory ?? "\(settings.dataDirectory)/reports", limit: Int64(settings.reports.space)),
+      bucket: try settings.reports.bucket.map { try ObjectBucket(at: $0.address, as: $0.credentials) })
     level = LogLevel(settings.logLevel)
     let logger = LogOutput.logger("segmentd", settings: settings, level: level)
     self.logger = logger
@@ -154,8 +156,14 @@ struct ServerProcess {
     _ services: LoopServices, _ readiness: Readiness, on loop: EventLoop
   ) -> [Task<Void, Never>] {
     let interval = settings.sweepInterval
+    let uploads = desk.bucket.map {
+      ReportUploads(on: loop, to: $0, desk: desk, reports: services.reports, logger: logger)
+    }
+    let sender = uploads.map { uploads in loop.spawn { await uploads.run() } }
     let maker = loop.spawn { [desk, logger] in
-      await ReportMaker(on: loop, desk: desk, reports: services.reports, audit: services.audit, logger: logger).run()
+      await ReportMaker(
+        on: loop, desk: desk, reports: services.reports, audit: services.audit, uploads: uploads, logger: logger
+      ).run()
     }
     let watch = certificate.map { certificate in loop.spawn { await certificate.run(on: loop) } }
     return [
@@ -170,7 +178,7 @@ struct ServerProcess {
           do { try await services.installation.maintain() } catch { logger.error("upkeep failed: \(error)") }
         }
       },
-    ] + (watch.map { [$0] } ?? [])
+    ] + [watch, sender].compactMap(\.self)
   }
 
   private func close(_ services: [LoopServices], on loops: [EventLoop]) async {

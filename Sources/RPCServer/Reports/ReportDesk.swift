@@ -1,4 +1,5 @@
 import EventLoop
+import ObjectStorage
 import Segmentation
 import Synchronization
 
@@ -11,10 +12,13 @@ final class ReportDesk: Sendable {
   }
 
   let directory: ReportDirectory
+  /// Nil when the server has none.
+  let bucket: ObjectBucket?
   private let state = Mutex(State())
 
-  init(_ directory: ReportDirectory) {
+  init(_ directory: ReportDirectory, bucket: ObjectBucket? = nil) {
     self.directory = directory
+    self.bucket = bucket
   }
 
   /// What links begin with.
@@ -39,11 +43,18 @@ final class ReportDesk: Sendable {
     state.withLock { $0.onOrder }?()
   }
 
-  /// Opens the directory when nobody has yet.
+  /// Opens the directory when nobody has yet; what goes to a bucket is written there first.
   /// - Throws: `ReportFailure`
-  func holder() throws(ReportFailure) -> ReportHolder {
-    let baseURL = baseURL
-    guard !baseURL.isEmpty else { throw ReportFailure(description: "the server is not listening yet") }
-    return ReportHolder(name: try directory.open(), baseURL: baseURL)
+  func holder(for destination: ReportDestination) throws(ReportFailure) -> ReportHolder {
+    let base: String
+    switch destination {
+    case .server:
+      base = baseURL
+      guard !base.isEmpty else { throw ReportFailure(description: "the server is not listening yet") }
+    case .bucket:
+      guard let bucket else { throw ReportFailure(description: "this server has no bucket for reports") }
+      base = bucket.address.text
+    }
+    return ReportHolder(name: try directory.open(), baseURL: base)
   }
 }

@@ -15,12 +15,18 @@ final class ReportMaker: @unchecked Sendable {
   private let desk: ReportDesk
   private let reports: ReportStore
   private let audit: AuditStore
+  /// Nil without a bucket.
+  private let uploads: ReportUploads?
   private let logger: Logger
   private var isReconciled = false
   private var isWanted = false
   private var waiter: Promise<Void>?
 
-  init(on loop: EventLoop, desk: ReportDesk, reports: ReportStore, audit: AuditStore, logger: Logger) {
+  init(
+    on loop: EventLoop, desk: ReportDesk, reports: ReportStore, audit: AuditStore, uploads: ReportUploads?,
+    logger: Logger
+  ) {
+    self.uploads = uploads
     self.loop = loop
     self.desk = desk
     self.reports = reports
@@ -66,14 +72,17 @@ final class ReportMaker: @unchecked Sendable {
   private func work(_ holder: String) async throws {
     try await reports.forgetExpired(of: holder)
     let living = try await reports.living(of: holder)
-    desk.directory.removeAll(but: Set(living.map(\.fileName)))
+    desk.directory.removeAll(but: Set(living.filter { !$0.isInBucket }.map(\.fileName)))
     if !isReconciled { try await reconcile(living) }
-    while !Task.isCancelled, let report = try await reports.take(of: holder) { try await make(report) }
+    while !Task.isCancelled, let report = try await reports.take(of: holder, but: uploads?.ids ?? []) {
+      try await make(report)
+    }
   }
 
   /// A report whose file did not survive a crash of the machine is made anew.
   private func reconcile(_ living: [Report]) async throws {
-    for report in living where report.state == .ready && desk.directory.size(of: report.fileName) != report.size {
+    for report in living where report.state == .ready && !report.isInBucket {
+      guard desk.directory.size(of: report.fileName) != report.size else { continue }
       try await reports.note(report.id, .pending)
     }
     isReconciled = true
@@ -83,13 +92,21 @@ final class ReportMaker: @unchecked Sendable {
     do {
       let writer = try ReportWriter(report, in: desk.directory)
       try await fill(writer, report)
-      let digest = try writer.finish()
-      try await reports.note(report.id, .ready, count: writer.count, size: writer.size, digest: digest)
-      logger.info("made a report", metadata: ["report": "\(report.id)", "records": "\(writer.count)"])
+      let made = try writer.finish()
+      guard report.destination == .server else { return try await send(made) }
+      try await reports.note(report.id, .ready, count: made.count, size: made.size, digest: made.digest)
+      logger.info("made a report", metadata: ["report": "\(report.id)", "records": "\(made.count)"])
     } catch let failure as ReportFailure {
       logger.error("could not make a report", metadata: ["report": "\(report.id)", "error": "\(failure)"])
       try await reports.note(report.id, .failed, error: failure.description)
     }
+  }
+
+  /// It is ready when the bucket has it.
+  private func send(_ made: FinishedReport) async throws {
+    guard let uploads else { throw ReportFailure(description: "this server has no bucket for reports any more") }
+    try await reports.note(made.report.id, .running, count: made.count, size: made.size)
+    uploads.add(made)
   }
 
   /// Two chunks are all that is held, as in a stream.
@@ -109,4 +126,9 @@ final class ReportMaker: @unchecked Sendable {
       }
     }
   }
+}
+
+extension Report {
+  /// Whether its file is no longer needed here.
+  fileprivate var isInBucket: Bool { destination == .bucket && (state == .ready || state == .failed) }
 }

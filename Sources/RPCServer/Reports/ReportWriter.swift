@@ -10,12 +10,26 @@ import Segmentation
   import Darwin
 #endif
 
+/// A report whose file is whole.
+struct FinishedReport: Sendable {
+  let report: Report
+  let count: Int64
+  /// Bytes.
+  let size: Int64
+  /// SHA-256 of the records as CSV lines.
+  let digest: [UInt8]
+  /// SHA-256 of the file's bytes; empty when it stays where it is.
+  let fileDigest: [UInt8]
+}
+
 /// Writes a report's records into its file, which has its name only when it is whole.
 final class ReportWriter {
   private let directory: ReportDirectory
   private let report: Report
   private let file: Int32
   private let digest: SHA256
+  /// Of the file's bytes, which a bucket compares; nil when the file stays here.
+  private let fileDigest: SHA256?
   private let deflater: Deflater?
   /// Bytes that the file may have.
   private let room: Int64
@@ -31,6 +45,7 @@ final class ReportWriter {
     self.report = report
     self.directory = directory
     digest = try SHA256()
+    fileDigest = report.destination == .bucket ? try SHA256() : nil
     deflater = report.isPacked ? try Deflater(.gzip) : nil
     unlink(directory.file("\(report.fileName).partial"))
     room = directory.limit - directory.used()
@@ -61,13 +76,13 @@ final class ReportWriter {
   }
 
   /// Gives the file its name.
-  /// - Returns: The digest of the records as CSV lines.
   /// - Throws: `ReportFailure`
-  func finish() throws -> [UInt8] {
+  func finish() throws -> FinishedReport {
     guard rename(partialPath, directory.file(report.fileName)) == 0 else {
       throw ReportFailure(description: "its file: \(System.reason(errno))")
     }
-    return digest.finish()
+    return FinishedReport(
+      report: report, count: count, size: size, digest: digest.finish(), fileDigest: fileDigest?.finish() ?? [])
   }
 
   /// Each piece is packed by itself: gzip files may have several members (RFC 1952, section 2.2).
@@ -77,6 +92,7 @@ final class ReportWriter {
     guard size + Int64(bytes.count) <= room else {
       throw ReportFailure(description: "there is no room for it: reports may take \(directory.limit) bytes together")
     }
+    fileDigest?.update(bytes)
     var rest = bytes[...]
     while !rest.isEmpty {
       let written = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }

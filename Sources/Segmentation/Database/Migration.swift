@@ -33,6 +33,9 @@ package struct Migration: Sendable {
       try Migration(
         5, "rollout_floors", up: PackageResources._005_rollout_floors_up_sql,
         down: PackageResources._005_rollout_floors_down_sql),
+      try Migration(
+        6, "bucket_reports", up: PackageResources._006_bucket_reports_up_sql,
+        down: PackageResources._006_bucket_reports_down_sql),
     ]
   }
 }

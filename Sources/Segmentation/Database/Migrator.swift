@@ -127,7 +127,7 @@ package struct Migrator: Sendable {
     let applied = try await appliedNow(deadline)
     try Self.check(applied, against: known)
     guard applied.count == known.count else {
-      throw .notMigrated(current: applied.count, needed: known.count)
+      throw .notMigrated(current: applied.last?.number ?? 0, needed: known.last?.number ?? 0)
     }
   }
 
@@ -139,7 +139,7 @@ package struct Migrator: Sendable {
     let applied = try await appliedNow(deadline)
     try Self.check(Array(applied.prefix(known.count)), against: known)
     guard applied.count >= known.count else {
-      throw .notMigrated(current: applied.count, needed: known.count)
+      throw .notMigrated(current: applied.last?.number ?? 0, needed: known.last?.number ?? 0)
     }
   }
 
@@ -165,7 +165,8 @@ package struct Migrator: Sendable {
   private static func check(_ applied: [Applied], against known: [Migration]) throws(SegmentationError) {
     guard applied.count <= known.count else {
       throw .schemaMismatch(
-        "the database is at migration \(applied.count), newer than this program, which knows \(known.count)")
+        "the database is at migration \(applied.last?.number ?? 0), newer than this program, which knows \(known.last?.number ?? 0)"
+      )
     }
     for (applied, known) in zip(applied, known)
     where applied.number != known.number || applied.checksum != known.checksum {

@@ -6,6 +6,13 @@ package enum ReportFormat: Int16, Hashable, Sendable, CaseIterable {
   case jsonLines = 2
 }
 
+/// Where a report is kept. The numbers are the database's and the contract's.
+package enum ReportDestination: Int16, Hashable, Sendable, CaseIterable {
+  /// The disk of the server that makes it.
+  case server = 1
+  case bucket = 2
+}
+
 /// How far a report has come. The numbers are the database's and the contract's.
 package enum ReportState: Int16, Hashable, Sendable, CaseIterable {
   case pending = 1
@@ -30,13 +37,14 @@ package struct ReportOrder: Hashable, Sendable {
   package let format: ReportFormat
   /// With gzip.
   package let isPacked: Bool
+  package let destination: ReportDestination
   /// How long its link is good for.
   package let life: Duration
 
   /// - Throws: `SegmentationError.invalid` for a period that ends before it begins, or a life out of bounds.
   package init(
     from: Timestamp?, until: Timestamp?, users: Set<UserID>?, segments: Set<SegmentID>?, format: ReportFormat,
-    isPacked: Bool, life: Duration
+    isPacked: Bool, destination: ReportDestination = .server, life: Duration
   ) throws(SegmentationError) {
     if let from, let until, from >= until {
       throw .invalid(field: "range.end_time", reason: "must be after start_time")
@@ -50,6 +58,7 @@ package struct ReportOrder: Hashable, Sendable {
     self.segments = segments
     self.format = format
     self.isPacked = isPacked
+    self.destination = destination
     self.life = life
   }
 
@@ -58,7 +67,8 @@ package struct ReportOrder: Hashable, Sendable {
     let period = "\(from?.microseconds ?? .min)\n\(until?.microseconds ?? .max)"
     let users = users.map { "\($0.map(\.number).sorted())" } ?? "all"
     let segments = segments.map { "\($0.map(\.number).sorted())" } ?? "all"
-    return "CreateAuditReport\n\(period)\n\(users)\n\(segments)\n\(format)\n\(isPacked)\n\(life)"
+    let destination = destination == .server ? "" : "\n\(destination)"
+    return "CreateAuditReport\n\(period)\n\(users)\n\(segments)\n\(format)\n\(isPacked)\n\(life)\(destination)"
   }
 }
 
@@ -68,8 +78,9 @@ package struct Report: Hashable, Sendable {
   package let id: String
   package let createdAt: Timestamp
   package let expiresAt: Timestamp
-  /// What its link begins with.
+  /// What its link begins with: the admin port's address, or the bucket's.
   package let baseURL: String
+  package let destination: ReportDestination
   package let state: ReportState
   package let format: ReportFormat
   package let isPacked: Bool
@@ -113,5 +124,6 @@ package struct Report: Hashable, Sendable {
     size = try result.int64(row, 12)
     digest = try result.bytes(row, 13)
     error = try result.text(row, 14)
+    destination = ReportDestination(rawValue: Int16(truncatingIfNeeded: try result.int64(row, 15))) ?? .server
   }
 }

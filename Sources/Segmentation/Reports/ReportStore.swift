@@ -36,7 +36,7 @@ package final class ReportStore: @unchecked Sendable {
       .optionalTimestamp(order.from), .optionalTimestamp(order.until),
       order.users.map { .int64Array($0.map(\.number).sorted()) } ?? .null,
       order.segments.map { .int64Array($0.map(\.number).sorted()) } ?? .null,
-      .int64(order.life.microseconds), .int64(Self.most),
+      .int64(order.life.microseconds), .int64(Self.most), .int32(Int32(order.destination.rawValue)),
     ]
     let (id, _) = try await ledger.once(order.fingerprint, by: caller) { connection in
       let result = try await connection.query(ReportSQL.create, [.text(Self.makeID())] + parameters)
@@ -59,8 +59,9 @@ package final class ReportStore: @unchecked Sendable {
   }
 
   /// Takes up the oldest report that the holder has to make; nil when there is none.
-  package func take(of holder: String) async throws(SegmentationError) -> Report? {
-    try await reports(ReportSQL.take, [.text(holder)]).first
+  /// - Parameter sent: The ids of those that are made and on their way to a bucket.
+  package func take(of holder: String, but sent: [String] = []) async throws(SegmentationError) -> Report? {
+    try await reports(ReportSQL.take, [.text(holder), .textArray(sent)]).first
   }
 
   /// Notes how far a report has come.
@@ -76,6 +77,17 @@ package final class ReportStore: @unchecked Sendable {
   /// Forgets the reports that have expired.
   package func forgetExpired(of holder: String) async throws(SegmentationError) {
     _ = try await translating { try await pool.query(ReportSQL.forget, [.text(holder)]) }
+  }
+
+  /// Some of those whose objects in a bucket are to be removed, oldest first; `remove` each one when that is done.
+  /// - Parameter bucket: Its address.
+  package func expired(of holder: String, in bucket: String, limit: Int) async throws(SegmentationError) -> [Report] {
+    try await reports(ReportSQL.expiredInBucket, [.text(holder), .text(bucket), .int64(Int64(limit))])
+  }
+
+  /// Forgets a report.
+  package func remove(_ id: String) async throws(SegmentationError) {
+    _ = try await translating { try await pool.query(ReportSQL.remove, [.text(id)]) }
   }
 
   /// What links are signed with: the same for all instances on the database, and for ever.

@@ -6,6 +6,9 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
   .enableUpcomingFeature("ExistentialAny"),
   .treatAllWarnings(as: .error),
+  // Classes that are confined to a loop are read and written in every callback, and no other thread is there to collide with. Debug
+  // builds check it, and all tests run those.
+  .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
 /// A Swift module; `floor` modules may be imported downward only (`scripts/lint-floors` holds the list).

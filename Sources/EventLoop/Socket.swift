@@ -58,6 +58,9 @@ package final class Socket: Sendable {
     return code == 0 ? nil : SocketError(code: code, operation: "connect")
   }
 
+  /// Where the other end is; nil when it has gone.
+  package var peer: SocketAddress? { try? SocketAddress(peerOf: descriptor.raw) }
+
   /// Ends both directions; whoever holds the socket may go on to do so.
   package func shutDown() {
     shutdown(descriptor.raw, Int32(SHUT_RDWR))

@@ -31,6 +31,18 @@ package struct SocketAddress: @unchecked Sendable, Equatable, CustomStringConver
     self.length = length
   }
 
+  /// The address of a socket's other end.
+  init(peerOf descriptor: Int32) throws(SocketError) {
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let code = withUnsafeMutablePointer(to: &storage) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getpeername(descriptor, $0, &length) }
+    }
+    guard code == 0 else { throw .last("getpeername") }
+    self.storage = storage
+    self.length = length
+  }
+
   /// Resolves a host name or a numeric address. Blocks while the system's resolver works.
   /// - Returns: All its addresses, in the resolver's order of preference; never empty.
   package static func resolve(_ endpoint: Endpoint) throws(SocketError) -> [SocketAddress] {

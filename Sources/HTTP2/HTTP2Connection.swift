@@ -56,6 +56,9 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
   /// Bytes that are gathered and that the socket has not taken.
   package var unwrittenBytes: Int { transport.unwrittenBytes }
 
+  /// Where the other end is; nil when it has gone.
+  package var peer: SocketAddress? { transport.socket.peer }
+
   package var isOpen: Bool { state != .closed && failure == nil }
 
   /// Takes no more streams and closes when the last one has ended.

@@ -18,7 +18,8 @@ package final class HTTP2Stream: @unchecked Sendable {
 
   private enum Trailers {
     case none
-    case prepared(PreparedHeaders, lastValue: (UInt64, UInt64))
+    /// Prepared ones are there for ever.
+    case prepared(Unmanaged<PreparedHeaders>, lastValue: (UInt64, UInt64))
     case block(HeaderBlock)
   }
 
@@ -111,7 +112,7 @@ package final class HTTP2Stream: @unchecked Sendable {
 
   /// No more data; `trailers` go out after the last byte, with these 16 bytes as the value of their last field.
   package func finish(_ trailers: PreparedHeaders, lastValue: (UInt64, UInt64)) {
-    finish(.prepared(trailers, lastValue: lastValue))
+    finish(.prepared(.passUnretained(trailers), lastValue: lastValue))
   }
 
   /// No more data; `trailers`, if any, go out after the last byte.
@@ -179,10 +180,6 @@ package final class HTTP2Stream: @unchecked Sendable {
 
   // MARK: From the session
 
-  func headerListBecameTooLarge() {
-    session.tally.counters.headerListsRefused += 1
-  }
-
   func sendsHeaders() {
     isUnsent = false
   }
@@ -193,12 +190,12 @@ package final class HTTP2Stream: @unchecked Sendable {
     session.queuedOutput -= queuedBytes
     output = []
     outputStart = 0
-    let waiters = roomWaiters
-    roomWaiters = []
-    for waiter in waiters { waiter.promise.fail(HTTP2Error.connectionClosed) }
-    let receiver = delegate
-    delegate = nil
-    receiver?.streamClosed(self, code, connectionLost: connectionLost)
+    if !roomWaiters.isEmpty {
+      let waiters = roomWaiters
+      roomWaiters = []
+      for waiter in waiters { waiter.promise.fail(HTTP2Error.connectionClosed) }
+    }
+    delegate.take()?.streamClosed(self, code, connectionLost: connectionLost)
   }
 
   /// Moves bytes of the body, which `offer` has promised, behind what is gathered.
@@ -207,7 +204,12 @@ package final class HTTP2Stream: @unchecked Sendable {
     outputStart += min(count, queuedBytes)
     session.sent(count)
     if outputStart == output.count {
-      output.removeAll(keepingCapacity: output.capacity <= 4 * session.configuration.outputHighWater)
+      // What follows has room at once, unless nothing does, or the bytes are somebody else's too and room would be new room.
+      if case .finished = sending {
+        output = []
+      } else {
+        output.removeAll(keepingCapacity: output.capacity <= 4 * session.configuration.outputHighWater)
+      }
       outputStart = 0
     } else if outputStart >= 256 << 10, outputStart >= output.count / 2 {
       // At least half goes at once, so that a long queue is moved only a few times.
@@ -240,8 +242,10 @@ package final class HTTP2Stream: @unchecked Sendable {
     case .none: return
     case .prepared(let headers, let lastValue):
       withUnsafeBytes(of: lastValue) { value in
-        headers.withLastValue(value, isFirst: !session.hasSentLastValue) {
-          _ = nghttp2_submit_trailer(session.pointer, id, $0, $1)
+        headers._withUnsafeGuaranteedRef {
+          $0.withLastValue(value, isFirst: !session.hasSentLastValue) {
+            _ = nghttp2_submit_trailer(session.pointer, id, $0, $1)
+          }
         }
       }
       session.hasSentLastValue = true
@@ -263,8 +267,9 @@ package final class HTTP2Stream: @unchecked Sendable {
       source: nghttp2_data_source(ptr: Unmanaged.passUnretained(self).toOpaque()),
       read_callback: { _, _, _, capacity, flags, source, _ in
         guard let flags, let context = source?.pointee.ptr else { return 0 }
-        let stream = Unmanaged<HTTP2Stream>.fromOpaque(context).takeUnretainedValue()
-        return stream.offer(capacity: capacity, flags: flags)
+        return Unmanaged<HTTP2Stream>.fromOpaque(context)._withUnsafeGuaranteedRef {
+          $0.offer(capacity: capacity, flags: flags)
+        }
       })
   }
 }

@@ -12,6 +12,8 @@ package final class Session: @unchecked Sendable {
   }
 
   let pointer: OpaquePointer
+  /// Outlives nghttp2's session, which gives its blocks back to it.
+  private let memory: SessionMemory?
   let loop: EventLoop
   /// Whether trailers with a value of their own have been sent (`PreparedHeaders.withLastValue`).
   var hasSentLastValue = false
@@ -21,6 +23,10 @@ package final class Session: @unchecked Sendable {
   private var streams = StreamList()
   private var onStream: ((HTTP2Stream) -> Void)?
   private var onOutput: () -> Void = {}
+  /// `onOutput` has been called, and nothing gathered since.
+  private var hasOutput = false
+  /// The header block that is arriving.
+  let headers: ReceivedHeaders
   /// The buffer that `gather` fills in.
   private var gathered: [UInt8] = []
   private var gatherLimit = 0
@@ -37,6 +43,8 @@ package final class Session: @unchecked Sendable {
   /// It overdid something; the connection ends with the next bytes.
   private var flood: Flood?
   package let tally: ConnectionTally
+  /// What the peer overdid, when that has ended the connection.
+  package private(set) var refused: Flood?
   /// Bytes that are queued on all streams and that flow control has not let go.
   package internal(set) var queuedOutput = 0
   /// Bytes of bodies that flow control has let go.
@@ -54,24 +62,28 @@ package final class Session: @unchecked Sendable {
   /// The payload of that PING: what answers a keepalive's says nothing about the notice.
   private static let shutdownPing = Array("shutdown".utf8)
 
-  /// - Parameter onStream: Called with each stream that the peer opens (server only); sets its delegate.
+  /// - Parameters:
+  ///   - memory: Of the loop; nil for `malloc`.
+  ///   - onStream: Called with each stream that the peer opens (server only); sets its delegate.
   /// - Throws: `HTTP2Error` when memory runs out.
   package init(
     _ role: Role, configuration: HTTP2Configuration, on loop: EventLoop, tally: ConnectionTally = .init(),
-    onStream: ((HTTP2Stream) -> Void)? = nil
+    memory: SessionMemory? = nil, onStream: ((HTTP2Stream) -> Void)? = nil
   ) throws(HTTP2Error) {
     self.role = role
     self.configuration = configuration
     self.loop = loop
+    self.memory = memory
     self.onStream = onStream
     self.tally = tally
     floodGuard = configuration.floods.map { FloodGuard($0) }
+    headers = ReceivedHeaders(limit: configuration.maxHeaderListSize)
     var session: OpaquePointer?
     let callbacks = SessionCallbacks.shared.pointer
     let options = try SessionOptions()
     switch role {
-    case .server: try check(nghttp2_session_server_new2(&session, callbacks, nil, options.pointer))
-    case .client: try check(nghttp2_session_client_new2(&session, callbacks, nil, options.pointer))
+    case .server: try check(nghttp2_session_server_new3(&session, callbacks, nil, options.pointer, memory?.functions))
+    case .client: try check(nghttp2_session_client_new3(&session, callbacks, nil, options.pointer, memory?.functions))
     }
     guard let session else { throw .noMemory }
     pointer = session
@@ -80,7 +92,13 @@ package final class Session: @unchecked Sendable {
   }
 
   deinit {
-    nghttp2_session_del(pointer)
+    guard let memory, !loop.isCurrent else { return nghttp2_session_del(pointer) }
+    // The last reference may go away anywhere, but the memory is the loop's.
+    nonisolated(unsafe) let pointer = pointer
+    loop.execute { [headers] in
+      headers.clear()
+      withExtendedLifetime(memory) { nghttp2_session_del(pointer) }
+    }
   }
 
   private func submitSettings() throws(HTTP2Error) {
@@ -101,12 +119,14 @@ package final class Session: @unchecked Sendable {
 
   // MARK: Bytes
 
-  /// Sets what is called when there is something to gather.
+  /// Sets what is called when there is something to gather: once until it is.
   func setOutputHandler(_ handler: @escaping () -> Void) {
     onOutput = handler
   }
 
   func needsFlush() {
+    guard !hasOutput else { return }
+    hasOutput = true
     onOutput()
   }
 
@@ -123,6 +143,7 @@ package final class Session: @unchecked Sendable {
   /// Ends the connection of a peer that overdoes it; what has arrived is not looked at any more.
   private func refuse(_ flood: Flood) -> HTTP2Error {
     tally.count(flood)
+    refused = flood
     nghttp2_session_terminate_session(pointer, HTTP2ErrorCode.enhanceYourCalm.rawValue)
     return .flooded
   }
@@ -147,6 +168,7 @@ package final class Session: @unchecked Sendable {
   /// Appends what is to be sent, until there is no more or `limit` bytes are reached.
   /// - Throws: `HTTP2Error` when memory runs out.
   package func gather(into buffer: inout [UInt8], limit: Int) throws(HTTP2Error) {
+    hasOutput = false
     // Bodies come past nghttp2's buffer, through `sendData`.
     swap(&buffer, &gathered)
     gatherLimit = limit
@@ -257,11 +279,6 @@ package final class Session: @unchecked Sendable {
 
   // MARK: Callbacks
 
-  func stream(_ id: Int32) -> HTTP2Stream? {
-    guard let context = nghttp2_session_get_stream_user_data(pointer, id) else { return nil }
-    return Unmanaged<HTTP2Stream>.fromOpaque(context).takeUnretainedValue()
-  }
-
   func streamOpened(_ id: Int32) {
     guard let onStream else { return }
     openedStreams &+= 1
@@ -272,9 +289,22 @@ package final class Session: @unchecked Sendable {
   }
 
   func streamClosed(_ id: Int32, _ code: HTTP2ErrorCode) {
-    guard let stream = stream(id) else { return }
+    guard let context = nghttp2_session_get_stream_user_data(pointer, id) else { return }
+    let stream = Unmanaged<HTTP2Stream>.fromOpaque(context).takeUnretainedValue()
     streams.remove(stream)
+    if streams.count == 0 { headers.shrink() }
     stream.closed(stream.isUnsent ? .refusedStream : code, connectionLost: false)
+  }
+
+  func headerReceived(_ name: OpaquePointer, _ value: OpaquePointer) {
+    if !headers.append(name, value) { tally.counters.headerListsRefused += 1 }
+  }
+
+  /// The block that began last is complete.
+  func headersReceived(_ stream: HTTP2Stream, endStream: Bool) {
+    stream.headerListSize = headers.size
+    stream.delegate?.streamReceivedHeaders(stream, headers, endStream: endStream)
+    headers.clear()
   }
 
   func settingsReceived() {
@@ -300,13 +330,6 @@ package final class Session: @unchecked Sendable {
   func goAwayReceived() {
     receivedGoAway = true
     observer?.sessionReceivedGoAway(self)
-  }
-
-  /// The bytes count for the connection at once; the stream's credit is given back when its reader has taken them.
-  func dataReceived(_ id: Int32, _ bytes: UnsafeRawBufferPointer) {
-    nghttp2_session_consume_connection(pointer, bytes.count)
-    guard let stream = stream(id), let delegate = stream.delegate else { return }
-    delegate.streamReceivedData(stream, bytes)
   }
 }
 

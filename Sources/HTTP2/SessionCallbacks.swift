@@ -11,7 +11,7 @@ final class SessionCallbacks: @unchecked Sendable {
     nghttp2_session_callbacks_new(&callbacks)
     pointer = callbacks
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, onBeginHeaders)
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, onHeader)
+    nghttp2_session_callbacks_set_on_header_callback2(callbacks, onHeader)
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, onFrameReceived)
     nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, beforeFrameSend)
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, onFrameSent)
@@ -26,13 +26,16 @@ final class SessionCallbacks: @unchecked Sendable {
   }
 }
 
-private func session(_ context: UnsafeMutableRawPointer?) -> Session? {
-  context.map { Unmanaged<Session>.fromOpaque($0).takeUnretainedValue() }
+/// Calls `body` with the session that owns the callbacks' context. Without reference counting, which would be half of what most
+/// callbacks do: nghttp2 calls back only from within the session's own methods.
+private func with<Result>(_ context: UnsafeMutableRawPointer?, _ body: (Session) -> Result) -> Result? {
+  guard let context else { return nil }
+  return Unmanaged<Session>.fromOpaque(context)._withUnsafeGuaranteedRef { body($0) }
 }
 
 extension HTTP2Stream {
-  /// Calls `body` with the stream that nghttp2 knows by the id; the session's list keeps it alive meanwhile. Called for each
-  /// header, so without reference counting.
+  /// Calls `body` with the stream that nghttp2 knows by the id. Without reference counting: the session's list keeps the stream
+  /// alive until nghttp2 closes it, which it does not do within a callback.
   fileprivate static func with(_ id: Int32, of pointer: OpaquePointer?, _ body: (HTTP2Stream) -> Void) {
     guard let context = nghttp2_session_get_stream_user_data(pointer, id) else { return }
     Unmanaged<HTTP2Stream>.fromOpaque(context)._withUnsafeGuaranteedRef { body($0) }
@@ -40,56 +43,58 @@ extension HTTP2Stream {
 }
 
 private func onBeginHeaders(
-  _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
+  _ pointer: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let frame, let session = session(context) else { return 0 }
+  guard let frame, frame.pointee.hd.type == UInt8(NGHTTP2_HEADERS.rawValue) else { return 0 }
+  let id = frame.pointee.hd.stream_id
   let isRequest = frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST
-  if frame.pointee.hd.type == UInt8(NGHTTP2_HEADERS.rawValue), isRequest {
-    session.streamOpened(frame.pointee.hd.stream_id)
+  with(context) { session in
+    var size = 0
+    if isRequest {
+      session.streamOpened(id)
+    } else {
+      HTTP2Stream.with(id, of: pointer) { size = $0.headerListSize }
+    }
+    session.headers.begin(size: size)
   }
   return 0
 }
 
 private func onHeader(
-  _ pointer: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ name: UnsafePointer<UInt8>?, _ nameLength: Int,
-  _ value: UnsafePointer<UInt8>?, _ valueLength: Int, _ flags: UInt8, _ context: UnsafeMutableRawPointer?
+  _: OpaquePointer?, _: UnsafePointer<nghttp2_frame>?, _ name: OpaquePointer?, _ value: OpaquePointer?, _: UInt8,
+  _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let frame else { return 0 }
-  HTTP2Stream.with(frame.pointee.hd.stream_id, of: pointer) { stream in
-    // A list that grows past our limit is refused, but not stored: the decoder must still run to keep the HPACK state.
-    let wasTooLarge = stream.isHeaderListTooLarge
-    stream.headerListSize += nameLength + valueLength + 32
-    guard !stream.isHeaderListTooLarge else { return wasTooLarge ? () : stream.headerListBecameTooLarge() }
-    stream.delegate?.streamReceivedHeader(
-      stream, name: UnsafeRawBufferPointer(start: name, count: nameLength),
-      value: UnsafeRawBufferPointer(start: value, count: valueLength))
-  }
+  guard let name, let value else { return 0 }
+  with(context) { $0.headerReceived(name, value) }
   return 0
 }
 
 private func onFrameReceived(
-  _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
+  _ pointer: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let frame, let session = session(context) else { return 0 }
+  guard let frame else { return 0 }
   let header = frame.pointee.hd
   let isEnd = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
   switch UInt32(header.type) {
   case NGHTTP2_DATA.rawValue:
-    guard isEnd, let stream = session.stream(header.stream_id) else { return 0 }
-    stream.remoteEnded = true
-    stream.delegate?.streamReceivedEnd(stream)
+    guard isEnd else { return 0 }
+    HTTP2Stream.with(header.stream_id, of: pointer) { stream in
+      stream.remoteEnded = true
+      stream.delegate?.streamReceivedEnd(stream)
+    }
   case NGHTTP2_HEADERS.rawValue:
-    guard let stream = session.stream(header.stream_id) else { return 0 }
-    if isEnd { stream.remoteEnded = true }
-    stream.delegate?.streamReceivedHeadersEnd(stream, endStream: isEnd)
+    HTTP2Stream.with(header.stream_id, of: pointer) { stream in
+      if isEnd { stream.remoteEnded = true }
+      with(context) { $0.headersReceived(stream, endStream: isEnd) }
+    }
   case NGHTTP2_SETTINGS.rawValue:
-    session.settingsReceived()
+    with(context) { $0.settingsReceived() }
   case NGHTTP2_GOAWAY.rawValue:
-    session.goAwayReceived()
+    with(context) { $0.goAwayReceived() }
   case NGHTTP2_PING.rawValue:
     guard header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 else { return 0 }
     var payload = frame.pointee.ping.opaque_data
-    withUnsafeBytes(of: &payload) { session.pingAcknowledged($0) }
+    _ = withUnsafeBytes(of: &payload) { payload in with(context) { $0.pingAcknowledged(payload) } }
   default:
     break
   }
@@ -112,16 +117,20 @@ private func onFrameSent(
   guard let frame else { return 0 }
   switch UInt32(frame.pointee.hd.type) {
   case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
-    session(context)?.answered()
-    guard frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 else { return 0 }
+    let isServer = with(context) { session in
+      session.answered()
+      return session.isServer
+    }
+    guard isServer == true, frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 else { return 0 }
     HTTP2Stream.with(frame.pointee.hd.stream_id, of: pointer) { stream in
       // A server that answers before the request has ended tells the client to stop sending (RFC 9113, section 8.1).
-      if !stream.remoteEnded, session(context)?.isServer == true { stream.reset(.noError) }
+      if !stream.remoteEnded { stream.reset(.noError) }
     }
   case NGHTTP2_RST_STREAM.rawValue:
-    session(context)?.resetSent(HTTP2ErrorCode(rawValue: frame.pointee.rst_stream.error_code))
+    let code = HTTP2ErrorCode(rawValue: frame.pointee.rst_stream.error_code)
+    with(context) { $0.resetSent(code) }
   case NGHTTP2_GOAWAY.rawValue:
-    session(context)?.goAwaySent()
+    with(context) { $0.goAwaySent() }
   default:
     break
   }
@@ -130,26 +139,30 @@ private func onFrameSent(
 
 /// Headers or trailers that nghttp2 refuses (a list over 64 KiB) would leave the peer waiting for ever.
 private func onFrameNotSent(
-  _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _: Int32, _ context: UnsafeMutableRawPointer?
+  _ pointer: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _: Int32, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
   guard let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue else { return 0 }
-  guard let session = session(context), session.isServer else { return 0 }
-  session.stream(frame.pointee.hd.stream_id)?.reset(.internalError)
+  guard with(context, { $0.isServer }) == true else { return 0 }
+  HTTP2Stream.with(frame.pointee.hd.stream_id, of: pointer) { $0.reset(.internalError) }
   return 0
 }
 
 private func onDataChunk(
-  _: OpaquePointer?, _ flags: UInt8, _ id: Int32, _ data: UnsafePointer<UInt8>?, _ count: Int,
-  _ context: UnsafeMutableRawPointer?
+  _ pointer: OpaquePointer?, _: UInt8, _ id: Int32, _ data: UnsafePointer<UInt8>?, _ count: Int,
+  _: UnsafeMutableRawPointer?
 ) -> Int32 {
-  session(context)?.dataReceived(id, UnsafeRawBufferPointer(start: data, count: count))
+  // The bytes count for the connection at once; the stream's credit is given back when its reader has taken them.
+  nghttp2_session_consume_connection(pointer, count)
+  HTTP2Stream.with(id, of: pointer) { stream in
+    stream.delegate?.streamReceivedData(stream, UnsafeRawBufferPointer(start: data, count: count))
+  }
   return 0
 }
 
 private func onStreamClose(
   _: OpaquePointer?, _ id: Int32, _ code: UInt32, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
-  session(context)?.streamClosed(id, HTTP2ErrorCode(rawValue: code))
+  with(context) { $0.streamClosed(id, HTTP2ErrorCode(rawValue: code)) }
   return 0
 }
 
@@ -157,10 +170,11 @@ private func sendData(
   _: OpaquePointer?, _: UnsafeMutablePointer<nghttp2_frame>?, _ head: UnsafePointer<UInt8>?, _ count: Int,
   _ source: UnsafeMutablePointer<nghttp2_data_source>?, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let head, let stream = source?.pointee.ptr, let session = session(context) else {
-    return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+  guard let head, let stream = source?.pointee.ptr else { return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue }
+  let taken = with(context) { session in
+    Unmanaged<HTTP2Stream>.fromOpaque(stream)._withUnsafeGuaranteedRef {
+      session.sendData($0, head: head, count: count)
+    }
   }
-  let taken = session.sendData(
-    Unmanaged<HTTP2Stream>.fromOpaque(stream).takeUnretainedValue(), head: head, count: count)
-  return taken ? 0 : NGHTTP2_ERR_WOULDBLOCK.rawValue
+  return taken == true ? 0 : NGHTTP2_ERR_WOULDBLOCK.rawValue
 }

@@ -4,8 +4,8 @@ struct StreamList {
   private(set) var count = 0
 
   mutating func insert(_ stream: HTTP2Stream) {
-    stream.next = first
-    first?.previous = stream
+    if let first { first.previous = stream }
+    stream.next = first.take()
     first = stream
     stream.isListed = true
     count += 1
@@ -16,10 +16,10 @@ struct StreamList {
     guard stream.isListed else { return }
     stream.isListed = false
     count -= 1
-    let next = stream.next
-    stream.next = nil
-    next?.previous = stream.previous
-    if let previous = stream.previous { previous.next = next } else { first = next }
+    let next = stream.next.take()
+    let previous = stream.previous
     stream.previous = nil
+    next?.previous = previous
+    if let previous { previous.next = next } else { first = next }
   }
 }

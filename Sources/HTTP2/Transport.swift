@@ -103,6 +103,9 @@ package final class ConnectionBuffers: @unchecked Sendable {
   /// What TLS makes of the input.
   let plain = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
 
+  /// What nghttp2 takes its blocks from.
+  package let memory = SessionMemory()
+
   package init() {}
 
   deinit {

@@ -252,6 +252,14 @@ def test_readiness_names_what_is_missing_and_health_stays_as_it_is(data_dir):
             health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
         assert health.status == health_pb2.HealthCheckResponse.SERVING
 
+    def wait_until_looked_at(table):
+        """Until the server has read it again; PostgreSQL may tell a second or two late of earlier looks."""
+        scans = f"SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables WHERE relid = '{table}'::regclass"
+        before, deadline = int(database.query(scans)), time.monotonic() + 60
+        while int(database.query(scans)) < before + 3:
+            assert time.monotonic() < deadline, "the server does not look"
+            time.sleep(0.05)
+
     def outside(sql):
         done = subprocess.run([*database.command[:-1], "postgres", "-c", sql], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
@@ -266,7 +274,7 @@ def test_readiness_names_what_is_missing_and_health_stays_as_it_is(data_dir):
         wait_for(200, "ready")
         # A newer version has migrated already: this one goes on.
         database.query("INSERT INTO segmentd.migrations VALUES (999, 'newer', 'x')")
-        time.sleep(1.5)
+        wait_until_looked_at("segmentd.migrations")
         wait_for(200, "ready")
         outside("ALTER DATABASE segmentd ALLOW_CONNECTIONS false")
         outside("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'segmentd'")

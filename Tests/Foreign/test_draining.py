@@ -54,11 +54,26 @@ def test_calls_that_run_when_the_signal_comes_all_finish():
         counters = lambda: unary(channel, "Counters")(b"", timeout=PATIENCE).decode().split("\n")
         eventually(lambda: "running_handlers 302" in counters())
         process.process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
+        eventually(lambda: refuses(process.address))
         go_on.set()
         assert list(answers) == [b"after"]
         assert [c.result() for c in calls] == [b"1500"] * 300
         assert process.process.wait(PATIENCE) == 0
+
+
+def refuses(address):
+    """Nobody listens there any more."""
+    host, port = address.rsplit(":", 1)
+    try:
+        socket.create_connection((host, int(port)), PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def counters(address):
+    with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        return unary(channel, "Counters")(b"", timeout=PATIENCE).decode().split("\n")
 
 
 @pytest.mark.wire
@@ -114,11 +129,12 @@ def test_no_call_fails_while_two_servers_are_restarted_in_turn():
             thread.start()
         for _ in range(3):
             for index in range(2):
-                time.sleep(0.3)
+                seen = count[0]
+                eventually(lambda: count[0] >= seen + 100 or failures)
                 assert servers[index].stop(seconds=PATIENCE) == 0
                 servers[index] = start_echo(addresses[index])
-                # The client finds it before the other one goes.
-                time.sleep(0.7)
+                # The client finds it before the other one goes: its connection is there beside the one that asks.
+                eventually(lambda: "connections 2" in counters(addresses[index]))
         done.set()
         for thread in threads:
             thread.join()

@@ -55,6 +55,11 @@ def test_each_limit_is_a_setting_and_is_counted(server):
 
     many = [Hostile(server.address) for _ in range(8)]
     eventually(lambda: metric(server, "segmentd_grpc_connections_refused_total") >= 3)
+    # The log tells which client each limit has cut off, but not for every one of them.
+    cut_off = [line for line in server.error_text().splitlines() if "cut a client off" in line]
+    for limit in ("max-pings", "handshake-timeout", "frame-timeout", "max-connections"):
+        lines = [line for line in cut_off if f"{limit}" in line]
+        assert len(lines) == 1 and "127.0.0.1:" in lines[0], cut_off
     # They have no calls, so they are told to go, and there is room again.
     eventually(lambda: metric(server, 'segmentd_grpc_connections_ended_total{reason="idle"}') >= 5)
     for hostile in many:

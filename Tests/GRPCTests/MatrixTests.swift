@@ -65,6 +65,36 @@ import Testing
     }
   }
 
+  @Test(
+    "metadata of a handler that cannot be sent ends the call with INTERNAL", arguments: kinds,
+    ["unsendable-initial", "unsendable-trailing"])
+  func unsendable(_ kind: Kind, _ behaviour: String) async throws {
+    try await withServer { fixture in
+      let call = try await fixture.channel.call(kind.method, options: .behave(behaviour))
+      try await call.send([1])
+      call.finish()
+      let error = await #expect(throws: RPCError.self) { while try await call.next() != nil {} }
+      #expect(error?.code == .internalError)
+      #expect(error?.message.hasPrefix("internal error, request id ") == true)
+      #expect(call.metadata.fields.map(\.name) == ["x-request-id"])
+      #expect(fixture.probe.ended == [.internalError])
+    }
+  }
+
+  @Test("metadata of a caller that cannot be sent fails the call before anything is sent", arguments: kinds)
+  func unsendableRequest(_ kind: Kind) async throws {
+    try await withServer { fixture in
+      var options = CallOptions()
+      options.metadata.append("x-key", "1\n2")
+      let error = await #expect(throws: RPCError.self) {
+        try await fixture.channel.exchange(kind, [[1]], options: options)
+      }
+      #expect(error?.code == .internalError)
+      #expect(error?.message.contains("'x-key'") == true)
+      #expect(fixture.probe.started == 0)
+    }
+  }
+
   @Test("a call whose metadata is over the limit is rejected before its handler", arguments: kinds)
   func rejected(_ kind: Kind) async throws {
     try await withServer { fixture in

@@ -93,6 +93,25 @@ import Testing
     #expect(metadata.bytes("data-bin") == [0, 255])
     #expect(metadata.bytes("absent-bin") == nil)
   }
+
+  @Test(
+    "what the specification allows can be sent",
+    arguments: [
+      ("x", ""), ("x_1-2.y", "a ~!%"), ("x-bin", ""), ("x-bin", "AA=="), ("x-bin", "AA,AAE"), ("X-Upper", "1"),
+    ])
+  func sendable(_ name: String, _ value: String) throws {
+    try Metadata([name: value]).check()
+  }
+
+  @Test(
+    "what has no form on the wire cannot be sent",
+    arguments: [
+      ("", "1"), (":path", "/x"), ("a b", "1"), ("\u{e9}", "1"), ("x", "1\n2"), ("x", "1\r"), ("x", "\0"), ("x", "\t"),
+      ("x", "\u{7f}"), ("x", "\u{e9}"), ("x", " 1"), ("x", "1 "), ("x-bin", "!"), ("x-bin", "AA,A"), ("x-bin", "AA\n"),
+    ])
+  func unsendable(_ name: String, _ value: String) {
+    #expect(throws: UnsendableMetadata.self) { try Metadata(["fine": "1", name: value]).check() }
+  }
 }
 
 @Suite struct StatusCodeTests {

@@ -2,7 +2,13 @@ import HTTP2
 
 /// The custom metadata of a call, in order; names may repeat. A name that ends in `-bin` carries bytes, in base64 on the wire.
 package struct Metadata: Sendable {
-  package private(set) var fields: [(name: String, value: String)] = []
+  package private(set) var fields: [(name: String, value: String)] {
+    get { list ?? [] }
+    set { list = newValue.isEmpty ? nil : newValue }
+  }
+
+  /// Nil when there are none, as in most calls: that costs less to copy and to destroy than an empty array.
+  private var list: [(name: String, value: String)]?
 
   package init() {}
 
@@ -11,15 +17,15 @@ package struct Metadata: Sendable {
   }
 
   package mutating func append(_ name: String, _ value: String) {
-    fields.append((name.lowercased(), value))
+    append((name.lowercased(), value))
   }
 
   /// - Parameter name: Ends in `-bin`.
   package mutating func append(_ name: String, bytes: [UInt8]) {
-    fields.append((name.lowercased(), Base64.encode(bytes)))
+    append((name.lowercased(), Base64.encode(bytes)))
   }
 
-  package var isEmpty: Bool { fields.isEmpty }
+  package var isEmpty: Bool { list == nil }
 
   /// The first value of a name.
   package subscript(_ name: String) -> String? {
@@ -48,7 +54,11 @@ package struct Metadata: Sendable {
   }
 
   mutating func append(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
-    fields.append((String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self)))
+    append((String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self)))
+  }
+
+  private mutating func append(_ field: (name: String, value: String)) {
+    if list == nil { list = [field] } else { list?.append(field) }
   }
 
   func write(to headers: inout HeaderBlock) {

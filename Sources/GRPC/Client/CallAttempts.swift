@@ -64,7 +64,7 @@ final class CallAttempts: @unchecked Sendable {
         options.metadata.append("grpc-previous-rpc-attempts", "\(retries)")
       }
       guard let session = subchannel.connection?.session else { continue }
-      let stream = ClientStream(on: channel.loop, codec: channel.codec, configuration: channel.configuration)
+      let stream = ClientStream(channel.inbound)
       do {
         try stream.begin(
           session, path: path, authority: subchannel.endpoint.description, options: options,
@@ -120,7 +120,7 @@ final class CallAttempts: @unchecked Sendable {
   func send<Message>(_ message: Message, _ coding: MessageCoding<Message>, compressed: Bool?) async throws {
     guard !isCancelled, !isFinished, let stream else { throw RPCError.cancelled }
     let compression = compression(compressed)
-    guard let kept = sent else {
+    guard let keptCount = sent?.count else {
       try stream.send { try coding.frame(message, into: &$0, compression) }
       return try await stream.waitForRoom()
     }
@@ -129,9 +129,16 @@ final class CallAttempts: @unchecked Sendable {
     var frame: [UInt8] = []
     try coding.frame(message, into: &frame, compression)
     let limit = channel.configuration.retry?.bufferLimit ?? 0
-    if stream.hasResponse || kept.count + frame.count > limit { sent = nil } else { sent? += frame }
+    if stream.hasResponse || keptCount + frame.count > limit {
+      sent = nil
+    } else if keptCount == 0 {
+      // The only message of most calls: what is kept and what is queued share its bytes.
+      sent = frame
+    } else {
+      sent?.append(contentsOf: frame)
+    }
     if stream.isOpen {
-      try stream.send { $0 += frame }
+      try stream.send { $0.isEmpty ? $0 = frame : $0.append(contentsOf: frame) }
       try await stream.waitForRoom()
     }
   }

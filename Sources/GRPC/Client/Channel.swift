@@ -10,6 +10,7 @@ package final class Channel: @unchecked Sendable {
   package let loop: EventLoop
   let configuration: ClientConfiguration
   let codec = MessageCodec()
+  let inbound: InboundContext
   private let buffers = ConnectionBuffers()
   private let addresses: AddressList
   private var subchannels: [Subchannel] = []
@@ -23,6 +24,8 @@ package final class Channel: @unchecked Sendable {
     self.target = target
     self.loop = loop
     self.configuration = configuration
+    inbound = InboundContext(
+      on: loop, codec: codec, limit: configuration.maxMessageSize, highWater: configuration.inboundHighWater)
     addresses = AddressList(target, on: loop, backoff: configuration.backoff)
     balancer = Balancer(configuration.balancing)
     budget = RetryBudget(configuration.retry?.budget ?? .init())
@@ -52,11 +55,13 @@ package final class Channel: @unchecked Sendable {
   }
 
   /// Begins a call. The time that connecting takes counts for its timeout.
-  /// - Throws: `RPCError`: UNAVAILABLE when no server can be reached, DEADLINE_EXCEEDED, CANCELLED.
+  /// - Throws: `RPCError`: UNAVAILABLE when no server can be reached, DEADLINE_EXCEEDED, CANCELLED, INTERNAL for metadata that
+  ///   cannot be sent.
   package func call<Request: Sendable, Response: Sendable>(
     _ method: MethodDescriptor<Request, Response>, options: CallOptions = .init()
   ) async throws -> ClientCall<Request, Response> {
     loop.assertCurrent()
+    do { try options.metadata.check() } catch { throw RPCError(.internalError, "\(error)") }
     let attempts = CallAttempts(on: self, path: method.path, options: options)
     try await attempts.begin()
     return ClientCall(attempts: attempts, method: method)

@@ -23,10 +23,9 @@ final class ClientStream: StreamDelegate, @unchecked Sendable {
 
   private var isReading = false
 
-  init(on loop: EventLoop, codec: MessageCodec, configuration: ClientConfiguration) {
-    self.loop = loop
-    inbound = InboundMessages(
-      on: loop, codec: codec, limit: configuration.maxMessageSize, highWater: configuration.inboundHighWater)
+  init(_ context: InboundContext) {
+    loop = context.loop
+    inbound = InboundMessages(context)
   }
 
   /// - Throws: `HTTP2Error` when the connection takes no more streams.
@@ -111,11 +110,8 @@ final class ClientStream: StreamDelegate, @unchecked Sendable {
     }
   }
 
-  func streamReceivedHeader(_ stream: HTTP2Stream, name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
-    head.take(name: name, value: value)
-  }
-
-  func streamReceivedHeadersEnd(_ stream: HTTP2Stream, endStream: Bool) {
+  func streamReceivedHeaders(_ stream: HTTP2Stream, _ headers: ReceivedHeaders, endStream: Bool) {
+    headers.forEach { head.take(name: $0, value: $1) }
     if stream.isHeaderListTooLarge {
       return abandon(RPCError(.resourceExhausted, "the response's metadata is over the limit"))
     }

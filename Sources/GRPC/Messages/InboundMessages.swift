@@ -17,16 +17,13 @@ final class InboundMessages: @unchecked Sendable {
   /// What a waiting message costs beside its bytes: without it a peer could pile up empty ones for ever.
   private static let overhead = 64
 
-  private let loop: EventLoop
-  private let highWater: Int
+  private let context: InboundContext
   private var state = State.open
   private var deframer: MessageDeframer
-  private var queue: [WireMessage] = []
-  private var head = 0
+  private var queue = MessageQueue()
   private var queuedBytes = 0
   private var owedCredit = 0
   private var waiter: Promise<Void>?
-  private let codec: MessageCodec
   /// How compressed messages are coded; nil takes none. Set before the first one arrives.
   var encoding: MessageEncoding? {
     didSet { deframer.takesCompressed = encoding != nil }
@@ -34,24 +31,20 @@ final class InboundMessages: @unchecked Sendable {
   /// Whether the message that was taken last came compressed.
   private(set) var wasCompressed = false
 
-  private let ledger: InputLedger?
   /// What the ledger knows of.
   private var accounted = 0
 
-  init(on loop: EventLoop, codec: MessageCodec, limit: Int, highWater: Int, ledger: InputLedger? = nil) {
-    self.ledger = ledger
-    self.loop = loop
-    self.codec = codec
-    self.highWater = highWater
-    deframer = MessageDeframer(limit: limit)
+  init(_ context: InboundContext) {
+    self.context = context
+    deframer = MessageDeframer(limit: context.limit)
   }
 
   deinit {
-    ledger?.add(-accounted)
+    if accounted != 0 { context.ledger?.add(-accounted) }
   }
 
   private func account() {
-    guard let ledger else { return }
+    guard let ledger = context.ledger else { return }
     let held = queuedBytes + deframer.heldBytes
     guard held != accounted else { return }
     ledger.add(held - accounted)
@@ -59,7 +52,7 @@ final class InboundMessages: @unchecked Sendable {
   }
 
   /// How many messages have arrived and wait.
-  var count: Int { queue.count - head }
+  var count: Int { queue.count }
 
   /// - Throws: What the deframer refuses; the stream cannot be read on after that.
   func receive(_ bytes: UnsafeRawBufferPointer, of stream: HTTP2Stream) throws(RPCError) {
@@ -71,7 +64,7 @@ final class InboundMessages: @unchecked Sendable {
     }
     account()
     giveCredit(to: stream)
-    if count > 0 { wake() }
+    if !queue.isEmpty { wake() }
   }
 
   /// The peer has sent all; `error` comes after what still waits.
@@ -89,12 +82,11 @@ final class InboundMessages: @unchecked Sendable {
   func fail(_ error: RPCError) {
     switch state {
     case .open: break
-    case .ended where count > 0: break
+    case .ended where !queue.isEmpty: break
     case .ended, .failed: return
     }
     state = .failed(error)
-    queue = []
-    head = 0
+    queue.removeAll()
     queuedBytes = 0
     deframer = MessageDeframer(limit: deframer.limit)
     account()
@@ -111,7 +103,7 @@ final class InboundMessages: @unchecked Sendable {
       case .failed(let error): throw error
       case .open:
         if let waiter, !waiter.isSettled { throw RPCError(.internalError, "two tasks read one stream") }
-        let waiter = Promise<Void>(on: loop)
+        let waiter = Promise<Void>(on: context.loop)
         self.waiter = waiter
         try await waiter.value()
       }
@@ -121,27 +113,16 @@ final class InboundMessages: @unchecked Sendable {
   /// The next message if it is here. It is decompressed only now: what waits costs no more than its bytes on the wire.
   /// - Throws: `RPCError` RESOURCE_EXHAUSTED when it becomes larger than the limit, INTERNAL when it cannot be decompressed.
   func take(from stream: HTTP2Stream?) throws(RPCError) -> [UInt8]? {
-    guard head < queue.count else { return nil }
-    let message = queue[head]
-    queue[head].bytes = []
-    head += 1
-    if head == queue.count {
-      queue.removeAll(keepingCapacity: true)
-      head = 0
-    } else if head >= 64, head * 2 >= queue.count {
-      // Taken ones are dropped in bulk, so that a queue that never empties does not grow.
-      queue.removeFirst(head)
-      head = 0
-    }
+    guard let message = queue.popFirst() else { return nil }
     queuedBytes -= message.bytes.count + Self.overhead
     account()
     if let stream { giveCredit(to: stream) }
     wasCompressed = message.isCompressed
-    return try codec.open(message, encoding, limit: deframer.limit)
+    return try context.codec.open(message, encoding, limit: deframer.limit)
   }
 
   private func giveCredit(to stream: HTTP2Stream) {
-    guard queuedBytes <= highWater, owedCredit > 0 else { return }
+    guard queuedBytes <= context.highWater, owedCredit > 0 else { return }
     let credit = owedCredit
     owedCredit = 0
     stream.consume(credit)

@@ -15,10 +15,15 @@ final class InputLedger: @unchecked Sendable {
     self.parent = parent
   }
 
-  var isOver: Bool { bytes > limit || parent?.isOver == true }
+  var isOver: Bool {
+    if bytes > limit { return true }
+    guard let parent else { return false }
+    return parent.bytes > parent.limit
+  }
 
   func add(_ count: Int) {
     bytes += count
-    parent?.add(count)
+    // There are two levels: a connection's and its loop's.
+    parent?.bytes += count
   }
 }

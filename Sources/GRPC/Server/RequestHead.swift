@@ -15,7 +15,8 @@ struct RequestHead {
     case rpc(RPCError)
   }
 
-  private(set) var route: Route?
+  /// The server's router keeps it.
+  private(set) unowned(unsafe) var route: Route?
   private(set) var timeout: Duration?
   private(set) var metadata = Metadata()
   private(set) var requestID: String?
@@ -28,7 +29,11 @@ struct RequestHead {
   private var path: String?
   private var refusal: RPCError?
 
-  mutating func take(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, router: Router) {
+  mutating func take(_ headers: ReceivedHeaders, router: Router) {
+    headers.forEach { take(name: $0, value: $1, router: router) }
+  }
+
+  private mutating func take(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, router: Router) {
     switch name.count {
     case 5 where name.equals(":path"):
       route = router.route(value)
@@ -65,9 +70,11 @@ struct RequestHead {
     }
   }
 
+  /// Whether the call can go on. To ask for the `refusal` each time would cost more than all the rest of a head.
+  var isServable: Bool { isPost && isGRPC && route != nil && refusal == nil }
+
   /// What to answer instead of starting a handler; nil when the call can go on.
-  /// Mutating in name only: a look at its owner's copy in place, where another copy would cost more than the look.
-  mutating func refusal(isTooLarge: Bool) -> Refusal? {
+  func refusal(isTooLarge: Bool) -> Refusal? {
     // First, as the fields that did not fit are not known: the content type may be among them.
     if isTooLarge {
       return .rpc(

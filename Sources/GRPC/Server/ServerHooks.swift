@@ -1,3 +1,5 @@
+import EventLoop
+
 /// What a server's owner may know and decide about its calls. Called on the call's loop.
 package struct ServerHooks: Sendable {
   /// Turns an error that a handler threw, and that is not an `RPCError`, into the status that the caller gets.
@@ -7,6 +9,8 @@ package struct ServerHooks: Sendable {
   package var completed: (@Sendable (RPCError, ServerCall) -> RPCError)?
   /// A call has ended with this status.
   package var callEnded: (@Sendable (ServerCall, StatusCode) -> Void)?
+  /// A client was cut off, or not taken, for a limit; nil for a peer that has gone meanwhile.
+  package var cutOff: (@Sendable (CutOff, SocketAddress?) -> Void)?
   /// A TLS handshake failed; the connection was closed.
   package var handshakeFailed: (@Sendable (any Error) -> Void)?
 
@@ -17,11 +21,13 @@ package struct ServerHooks: Sendable {
     },
     completed: (@Sendable (RPCError, ServerCall) -> RPCError)? = nil,
     callEnded: (@Sendable (ServerCall, StatusCode) -> Void)? = nil,
+    cutOff: (@Sendable (CutOff, SocketAddress?) -> Void)? = nil,
     handshakeFailed: (@Sendable (any Error) -> Void)? = nil
   ) {
     self.status = status
     self.completed = completed
     self.callEnded = callEnded
+    self.cutOff = cutOff
     self.handshakeFailed = handshakeFailed
   }
 }

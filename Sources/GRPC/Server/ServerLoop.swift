@@ -9,6 +9,7 @@ final class ServerLoop: @unchecked Sendable {
   let hooks: ServerHooks
   let router: Router
   let codec = MessageCodec()
+  let runner: HandlerRunner
   let tally = ConnectionTally()
   /// What has arrived on all connections and waits.
   let input: InputLedger
@@ -27,6 +28,7 @@ final class ServerLoop: @unchecked Sendable {
     budget: ConnectionBudget
   ) {
     self.loop = loop
+    runner = HandlerRunner(on: loop)
     self.configuration = configuration
     self.hooks = hooks
     self.router = router
@@ -49,6 +51,7 @@ final class ServerLoop: @unchecked Sendable {
     guard budget.take() else {
       // The socket closes here: the client sees it at once, and tries another server or later.
       tally.counters.connectionsRefused += 1
+      hooks.cutOff?(.connections, socket.peer)
       return
     }
     guard let tls = configuration.tls else { return begin(Transport(socket)) }

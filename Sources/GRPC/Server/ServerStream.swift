@@ -19,16 +19,16 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     case idle
     /// Until others of the connection return.
     case waiting
+    /// Its turn has come: it begins when what has arrived is read.
+    case ready
     case running, returned
   }
 
   private static let okTrailers = PreparedHeaders(["grpc-status": "0", "x-request-id": ""])
 
   let stream: HTTP2Stream
-  let loop: EventLoop
   let inbound: InboundMessages
   private let connection: ServerConnection
-  private let server: ServerLoop
   private var head = RequestHead()
   private var response = Response.none
   var answer = ServerAnswer()
@@ -47,17 +47,14 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   private(set) var finished: UInt64 = 0
 
   init(_ stream: HTTP2Stream, of connection: ServerConnection) {
-    let server = connection.server
     self.stream = stream
     self.connection = connection
-    self.server = server
-    loop = server.loop
-    statistics = server.router.unknown
-    inbound = InboundMessages(
-      on: server.loop, codec: server.codec, limit: server.configuration.maxMessageSize,
-      highWater: server.configuration.inboundHighWater, ledger: connection.input)
+    statistics = connection.server.router.unknown
+    inbound = InboundMessages(connection.inbound)
   }
 
+  private var server: ServerLoop { connection.server }
+  var loop: EventLoop { connection.server.loop }
   var route: Route? { head.route }
   var metadata: Metadata { head.metadata }
   /// The caller's or the one made for this call.
@@ -66,34 +63,41 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
 
   // MARK: From the peer
 
-  func streamReceivedHeader(_ stream: HTTP2Stream, name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
-    guard handler == .none else { return }  // Trailers of a request mean nothing in gRPC.
-    head.take(name: name, value: value, router: server.router)
-  }
-
-  func streamReceivedHeadersEnd(_ stream: HTTP2Stream, endStream: Bool) {
-    if handler == .none { begin() }
+  func streamReceivedHeaders(_ stream: HTTP2Stream, _ headers: ReceivedHeaders, endStream: Bool) {
+    // Trailers of a request mean nothing in gRPC.
+    if handler == .none {
+      head.take(headers, router: server.router)
+      begin()
+    }
     if endStream { streamReceivedEnd(stream) }
   }
 
   private func begin() {
     handler = .idle
-    let refusal = head.refusal(isTooLarge: stream.isHeaderListTooLarge)
-    if case .http(let status) = refusal {
-      response = .ended
-      return stream.respondAndEnd([":status": "\(status)", "content-type": "text/plain"])
-    }
     started = loop.turnTime
+    let isTooLarge = stream.isHeaderListTooLarge
+    guard !isTooLarge, head.isServable else { return refuse(head.refusal(isTooLarge: isTooLarge)) }
+    countStart()
+    if let encoding = head.encoding { inbound.encoding = encoding }
+    if let timeout = head.timeout { startDeadline(timeout) }
+    if head.route?.start == .atOnce { startTask() }
+  }
+
+  private func refuse(_ refusal: RequestHead.Refusal?) {
+    switch refusal {
+    case .http(let status):
+      response = .ended
+      stream.respondAndEnd([":status": "\(status)", "content-type": "text/plain"])
+    case .rpc(let error):
+      countStart()
+      end(error)
+    case nil: break
+    }
+  }
+
+  private func countStart() {
     if let route = head.route { statistics = route.statistics }
     statistics.started &+= 1
-    switch refusal {
-    case .rpc(let error):
-      end(error)
-    case nil, .http:
-      inbound.encoding = head.encoding
-      if let timeout = head.timeout { startDeadline(timeout) }
-      if head.route?.start == .atOnce { startTask() }
-    }
   }
 
   private func startDeadline(_ timeout: Duration) {
@@ -128,6 +132,8 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     deadlineTimer = nil
     let wasEnded = response == .ended
     response = .ended
+    // The usual case: nobody is left who could want to know.
+    if wasEnded, handler == .returned { return }
     inbound.fail(connectionLost ? .connectionLost : .cancelled)
     ending = ending ?? .cancelled
     task?.cancel()
@@ -149,23 +155,30 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     connection.start(self)
   }
 
-  /// Starts the handler: its turn has come.
-  func run() {
-    handler = .running
-    let task = Task.immediate(executorPreference: loop) { await self.runHandler() }
-    if handler == .running { self.task = task }
+  /// The handler's turn has come: `runHandler()` follows.
+  func becameReady() {
+    handler = .ready
   }
 
-  private func runHandler() async {
-    do {
-      try await route?.run(self)
-      end(nil)
-    } catch {
-      end(status(of: error))
+  /// Runs the handler, unless nobody waits for an answer any more.
+  func runHandler() async {
+    if !hasEnded {
+      handler = .running
+      do {
+        try await route?.run(self)
+        end(nil)
+      } catch {
+        end(status(of: error))
+      }
     }
     handler = .returned
     task = nil
     connection.handlerReturned()
+  }
+
+  /// The handler waits for something; the task is its own.
+  func waits(in task: Task<Void, Never>) {
+    self.task = task
   }
 
   /// Answers with an error instead of starting the handler.
@@ -221,11 +234,22 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
   func sendHeaders() throws {
     switch response {
     case .none:
+      try checkInitialMetadata()
       response = .headersSent
       answer.respond(
         on: stream, accepted: head.acceptedEncoding, compressesByDefault: server.configuration.compressesAnswers)
     case .headersSent: break
     case .ended: throw ending ?? .cancelled
+    }
+  }
+
+  /// What cannot be sent ends the call; the handler's owner is told why, the caller only that it is not its fault.
+  private func checkInitialMetadata() throws {
+    do { try answer.initialMetadata.check() } catch {
+      answer.initialMetadata = Metadata()
+      let error = status(of: error)
+      abandon(error)
+      throw error
     }
   }
 
@@ -236,26 +260,36 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
 
   /// Ends the response; only the first call has an effect.
   private func end(_ error: RPCError?) {
-    guard response != .ended else { return }
+    switch (response, error) {
+    case (.ended, _): break
+    case (.headersSent, nil) where head.requestID == nil && answer.trailingMetadata.isEmpty:
+      response = .ended
+      count(.ok)
+      stream.finish(Self.okTrailers, lastValue: madeID)
+    default: endWithFields(error)
+    }
+  }
+
+  private func endWithFields(_ error: RPCError?) {
     // Metadata that a handler wants before the status needs headers of its own.
-    if response == .none, !answer.initialMetadata.isEmpty { try? sendHeaders() }
+    if response == .none, !answer.initialMetadata.isEmpty {
+      try? sendHeaders()
+      if response == .ended { return }
+    }
+    var error = error
+    do { try answer.trailingMetadata.check() } catch let unsendable {
+      answer.trailingMetadata = Metadata()
+      error = status(of: unsendable)
+    }
     let before = response
     response = .ended
     count(error?.code ?? .ok)
-    let error = error.map { server.hooks.completed?($0, ServerCall(stream: self)) ?? $0 }
-    switch (before, error) {
-    case (.headersSent, nil) where head.requestID == nil && answer.trailingMetadata.isEmpty:
-      stream.finish(Self.okTrailers, lastValue: madeID)
-    case (.headersSent, nil):
-      stream.finish(trailers: trailers(nil, into: HeaderBlock()))
-    case (.headersSent, let error?):
-      stream.finish(trailers: trailers(error, into: HeaderBlock()))
-    case (_, let error):
-      var headers: HeaderBlock = [":status": "200", "content-type": "application/grpc"]
-      // Tells a caller whose coding is not known which ones are.
-      if error?.code == .unimplemented { headers.append("grpc-accept-encoding", MessageEncoding.accepted) }
-      stream.respondAndEnd(trailers(error, into: headers))
-    }
+    error = error.map { server.hooks.completed?($0, ServerCall(stream: self)) ?? $0 }
+    guard before == .none else { return stream.finish(trailers: trailers(error, into: HeaderBlock())) }
+    var headers: HeaderBlock = [":status": "200", "content-type": "application/grpc"]
+    // Tells a caller whose coding is not known which ones are.
+    if error?.code == .unimplemented { headers.append("grpc-accept-encoding", MessageEncoding.accepted) }
+    stream.respondAndEnd(trailers(error, into: headers))
   }
 
   private func trailers(_ error: RPCError?, into headers: HeaderBlock) -> HeaderBlock {

@@ -116,12 +116,13 @@ struct ServerProcess {
   private func answer(_ services: [LoopServices], on loops: [EventLoop], until stop: StopSignal) async throws {
     let mapping = StatusMapping(logger: logger)
     let routers = Dictionary(uniqueKeysWithValues: zip(loops.map { ObjectIdentifier($0) }, services.map(\.router)))
+    let cutOffs = CutOffLog(logger)
     let calls = CallLog(logger, level: level, threshold: settings.slowCallThreshold)
     let server = try await GRPCServer(
       at: settings.listen, on: loops, configuration: ServerConfiguration(settings, tls: certificate?.identity),
       hooks: ServerHooks(
         status: { mapping.status(of: $0, in: $1) }, completed: { StatusMapping.completed($0, in: $1) },
-        callEnded: { calls.ended($0, $1) },
+        callEnded: { calls.ended($0, $1) }, cutOff: { cutOffs.cutOff($0, $1) },
         handshakeFailed: { [logger] in logger.debug("a TLS handshake failed: \($0)") })
     ) { routers[ObjectIdentifier($0)] ?? Router() }
     let readiness = Readiness()

@@ -101,6 +101,10 @@ struct TestService: Sendable {
       if call.metadata["behave"] == "metadata-fail" { throw RPCError(.aborted, "") }
     case "crash":
       throw Unexpected()
+    case "unsendable-initial":
+      call.initialMetadata.append("x-initial", "1\nset-cookie: 2")
+    case "unsendable-trailing":
+      call.trailingMetadata.append("x-trailing", "1\r\n2")
     case "hang":
       do { try await call.loop.sleep(for: .seconds(3600)) } catch {
         probe.cancelled += 1

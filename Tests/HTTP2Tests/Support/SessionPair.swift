@@ -65,11 +65,10 @@ final class Recorder: StreamDelegate {
   var consumes = true
   var onHeadersEnd: (Recorder) -> Void = { _ in }
 
-  func streamReceivedHeader(_ stream: HTTP2Stream, name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
-    headers[headers.count - 1][String(decoding: name, as: UTF8.self)] = String(decoding: value, as: UTF8.self)
-  }
-
-  func streamReceivedHeadersEnd(_ stream: HTTP2Stream, endStream: Bool) {
+  func streamReceivedHeaders(_ stream: HTTP2Stream, _ received: ReceivedHeaders, endStream: Bool) {
+    received.forEach { name, value in
+      headers[headers.count - 1][String(decoding: name, as: UTF8.self)] = String(decoding: value, as: UTF8.self)
+    }
     headers.append([:])
     hasEnded = hasEnded || endStream
     if headers.count == 2 { onHeadersEnd(self) }

@@ -3,9 +3,10 @@ import HTTP2
 
 /// One connection of a server: its handlers' turns, and the look at whether it may go on. Confined to its loop.
 final class ServerConnection: @unchecked Sendable {
-  unowned let server: ServerLoop
+  let server: ServerLoop
   /// What has arrived on all streams and waits.
   let input: InputLedger
+  let inbound: InboundContext
   private let http2: HTTP2Connection
   private var watch: ConnectionWatch
   private var lookedAt: ContinuousClock.Instant
@@ -20,18 +21,25 @@ final class ServerConnection: @unchecked Sendable {
     onClose: @escaping (ServerConnection) -> Void
   ) throws(HTTP2Error) {
     self.server = server
-    input = InputLedger(limit: server.configuration.limits.queuedInput, within: server.input)
+    let configuration = server.configuration
+    input = InputLedger(limit: configuration.limits.queuedInput, within: server.input)
+    inbound = InboundContext(
+      on: server.loop, codec: server.codec, limit: configuration.maxMessageSize,
+      highWater: configuration.inboundHighWater, ledger: input)
     let opened = Opened()
     let session = try Session(
-      .server, configuration: server.configuration.http2, on: server.loop, tally: server.tally,
+      .server, configuration: configuration.http2, on: server.loop, tally: server.tally, memory: buffers.memory,
       onStream: { stream in
         opened.connection?.opened(stream)
       })
     lookedAt = .now
-    watch = ConnectionWatch(server.configuration.limits, openedAt: lookedAt)
+    watch = ConnectionWatch(configuration.limits, openedAt: lookedAt)
     // Connections may outlive the server's owner, and keep the share alive: what they hold is released when they close.
     http2 = HTTP2Connection(transport, session: session, buffers: buffers) { _ in
-      if let connection = opened.connection { onClose(connection) }
+      if let connection = opened.connection {
+        if let flood = connection.http2.session.refused { connection.tell(CutOff(flood)) }
+        onClose(connection)
+      }
       opened.connection = nil
     }
     opened.connection = self
@@ -87,7 +95,8 @@ final class ServerConnection: @unchecked Sendable {
     }
     running += 1
     server.tally.counters.runningHandlers += 1
-    stream.run()
+    stream.becameReady()
+    server.runner.run(stream)
   }
 
   func handlerReturned() {
@@ -125,8 +134,13 @@ final class ServerConnection: @unchecked Sendable {
       http2.shutDown()
     case .close(let reason):
       count(reason)
+      tell(CutOff(reason))
       if reason == .aged { end() } else { http2.close() }
     }
+  }
+
+  private func tell(_ limit: CutOff) {
+    server.hooks.cutOff?(limit, http2.peer)
   }
 
   private var facts: ConnectionWatch.Facts {

@@ -1,0 +1,41 @@
+import HTTP2
+
+/// The limit for which a server has closed a connection, or not taken it.
+package enum CutOff: String, Hashable, Sendable, CaseIterable {
+  case connections = "max-connections"
+  case handshakeTime = "handshake-timeout"
+  case frameTime = "frame-timeout"
+  /// Too little was taken of what was queued for the client: `max-queued-output` too.
+  case stallTime = "stall-timeout"
+  case connectionAge = "connection-age-grace"
+  case keepalive = "keepalive-timeout"
+  case pings = "max-pings"
+  case settings = "max-settings"
+  case resets = "max-resets"
+  case emptyFrames = "max-empty-frames"
+  /// nghttp2's own limit.
+  case continuations = "continuations"
+
+  init(_ flood: Flood) {
+    self =
+      switch flood {
+      case .pings: .pings
+      case .settings: .settings
+      case .resets: .resets
+      case .emptyFrames: .emptyFrames
+      case .continuations: .continuations
+      }
+  }
+
+  /// - Parameter reason: Why the connection is closed.
+  init(_ reason: ConnectionWatch.Reason) {
+    self =
+      switch reason {
+      case .handshake: .handshakeTime
+      case .frame: .frameTime
+      case .stalled: .stallTime
+      case .idle, .aged: .connectionAge
+      case .keepalive: .keepalive
+      }
+  }
+}

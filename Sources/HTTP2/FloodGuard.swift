@@ -1,7 +1,13 @@
-/// Counts the frames of a client as they arrive, before nghttp2 sees them: it answers some and drops others without a word.
+/// Looks at the frames of a client as they arrive, before nghttp2 sees them: it answers some and drops others without a word.
 ///
-///     preface ──24 bytes──► head ──5 bytes──► rest of head and payload ──► head
+///     preface ──24 bytes──► head ──9 bytes──► payload ──► head
 struct FloodGuard {
+  /// Why the connection must end.
+  enum Complaint: Equatable {
+    case flood(Flood)
+    case error(HTTP2ErrorCode)
+  }
+
   private enum Kind {
     static let data: UInt8 = 0
     static let headers: UInt8 = 1
@@ -12,9 +18,9 @@ struct FloodGuard {
   }
 
   private static let preface = 24
-  /// Length, type and flags; the stream's id behind them is skipped with the payload.
+  /// Length, type and flags, and with the stream's id behind them.
   private static let headStart = 5
-  private static let streamID = 4
+  private static let headLength = 9
   private static let acknowledged: UInt8 = 1
   private static let endStream: UInt8 = 1
   private static let endHeaders: UInt8 = 4
@@ -27,9 +33,11 @@ struct FloodGuard {
   private var emptyFrames: Allowance
   /// Whether an answer's frame went out since the last PING.
   private var isPingFree = false
+  private var history = StreamHistory()
 
   private var skipped = preface
   private var head: UInt64 = 0
+  private var streamID: UInt32 = 0
   private var headCount = 0
   private var isHeaderBlockOpen = false
   /// How many frames have begun.
@@ -45,8 +53,8 @@ struct FloodGuard {
   /// Whether the bytes so far end within a frame, or between the frames of one header block.
   var isWithinFrame: Bool { frames > 0 && (skipped > 0 || isHeaderBlockOpen) || headCount > 0 }
 
-  /// - Returns: What has become too much with these bytes.
-  mutating func receive(_ bytes: UnsafeRawBufferPointer) -> Flood? {
+  /// - Returns: What has become too much with these bytes, or must not be.
+  mutating func receive(_ bytes: UnsafeRawBufferPointer) -> Complaint? {
     var index = 0
     while index < bytes.count {
       if skipped > 0 {
@@ -55,29 +63,54 @@ struct FloodGuard {
         index += count
         continue
       }
-      if headCount == 0, bytes.count - index >= Self.headStart {
+      if headCount == 0, bytes.count - index >= Self.headLength {
         // The usual case: the head is there at once.
         let start = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt32.self))
         head = UInt64(start) << 8 | UInt64(bytes[index + 4])
-        index += Self.headStart
+        streamID = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: index + Self.headStart, as: UInt32.self))
+        index += Self.headLength
       } else {
-        head = head << 8 | UInt64(bytes[index])
+        if headCount < Self.headStart {
+          head = head << 8 | UInt64(bytes[index])
+        } else {
+          streamID = streamID << 8 | UInt32(bytes[index])
+        }
         headCount += 1
         index += 1
-        guard headCount == Self.headStart else { continue }
+        guard headCount == Self.headLength else { continue }
       }
-      let flood = frame(
-        length: Int(head >> 16), type: UInt8(truncatingIfNeeded: head >> 8), flags: UInt8(truncatingIfNeeded: head))
+      let complaint = frame(
+        length: Int(head >> 16), type: UInt8(truncatingIfNeeded: head >> 8), flags: UInt8(truncatingIfNeeded: head),
+        stream: streamID & 0x7fff_ffff)
       head = 0
+      streamID = 0
       headCount = 0
-      if let flood { return flood }
+      if let complaint { return complaint }
     }
     return nil
   }
 
-  private mutating func frame(length: Int, type: UInt8, flags: UInt8) -> Flood? {
-    skipped = length + Self.streamID
+  private mutating func frame(length: Int, type: UInt8, flags: UInt8, stream: UInt32) -> Complaint? {
+    skipped = length
     frames &+= 1
+    // What comes between the frames of one header block is nghttp2's to complain about.
+    if !isHeaderBlockOpen, let code = misplaced(type, flags, stream) { return .error(code) }
+    return count(length: length, type: type, flags: flags).map { .flood($0) }
+  }
+
+  /// - Returns: What the connection ends with when the stream can have no such frame any more.
+  private mutating func misplaced(_ type: UInt8, _ flags: UInt8, _ stream: UInt32) -> HTTP2ErrorCode? {
+    let endsStream = flags & Self.endStream != 0
+    switch type {
+    case Kind.data: return history.data(stream, endsStream: endsStream)
+    case Kind.headers: return history.headers(stream, endsStream: endsStream)
+    case Kind.reset: history.end(stream)
+    default: break
+    }
+    return nil
+  }
+
+  private mutating func count(length: Int, type: UInt8, flags: UInt8) -> Flood? {
     switch type {
     case Kind.data where length > 0 || flags & Self.endStream != 0:
       emptyFrames.add(Self.emptyForEach)

@@ -15,6 +15,8 @@ package struct HTTP2Error: Error, Hashable, CustomStringConvertible {
   package static let noMoreStreams = HTTP2Error(code: NGHTTP2_ERR_START_STREAM_NOT_ALLOWED.rawValue)
   /// The peer did something so often that it counts as an attack.
   package static let flooded = HTTP2Error(code: NGHTTP2_ERR_FLOODED.rawValue)
+  /// The peer sent a frame on a stream that is over.
+  static let misplacedFrame = HTTP2Error(code: NGHTTP2_ERR_PROTO.rawValue)
   static let noMemory = HTTP2Error(code: NGHTTP2_ERR_NOMEM.rawValue)
 
   package var description: String { "HTTP/2: \(String(cString: nghttp2_strerror(code)))" }
@@ -39,6 +41,7 @@ package struct HTTP2ErrorCode: RawRepresentable, Hashable, Sendable, CustomStrin
   package static let protocolError = HTTP2ErrorCode(rawValue: 1)
   package static let internalError = HTTP2ErrorCode(rawValue: 2)
   package static let flowControlError = HTTP2ErrorCode(rawValue: 3)
+  package static let streamClosed = HTTP2ErrorCode(rawValue: 5)
   package static let refusedStream = HTTP2ErrorCode(rawValue: 7)
   package static let cancel = HTTP2ErrorCode(rawValue: 8)
   package static let enhanceYourCalm = HTTP2ErrorCode(rawValue: 11)

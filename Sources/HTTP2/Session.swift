@@ -133,7 +133,13 @@ package final class Session: @unchecked Sendable {
   /// Feeds bytes of the peer.
   /// - Throws: `HTTP2Error` when the connection cannot go on (a flood, memory); a GOAWAY may still be waiting to be gathered.
   package func receive(_ bytes: UnsafeRawBufferPointer) throws(HTTP2Error) {
-    if let flood = floodGuard?.receive(bytes) ?? flood { throw refuse(flood) }
+    switch floodGuard?.receive(bytes) {
+    case nil: if let flood { throw refuse(flood) }
+    case .flood(let flood): throw refuse(flood)
+    case .error(let code):
+      nghttp2_session_terminate_session(pointer, code.rawValue)
+      throw .misplacedFrame
+    }
     let start = bytes.bindMemory(to: UInt8.self).baseAddress
     let code = nghttp2_session_mem_recv(pointer, start, bytes.count)
     if code == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue { throw refuse(.continuations) }

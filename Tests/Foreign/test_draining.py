@@ -13,7 +13,7 @@ from segmentation.v1 import audit_service_pb2 as audit
 from segmentation.v1 import audit_service_pb2_grpc as audit_rpc
 from segmentation.v1 import user_service_pb2 as users
 from segmentation.v1 import user_service_pb2_grpc as users_rpc
-from test_hostile import ACK, GOAWAY, PING, Hostile, call, frame
+from raw_http2 import ACK, GOAWAY, PING, RawPeer as Hostile, call, frame
 from test_runtime import PATIENCE, WRAPPER, eventually, failure, unary
 
 SERVING = health_pb2.HealthCheckResponse.SERVING

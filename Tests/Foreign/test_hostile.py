@@ -5,7 +5,6 @@ The server is EchoServer with short limits; what it has refused is read from its
 
 import contextlib
 import os
-import socket
 import struct
 import threading
 import time
@@ -14,88 +13,17 @@ import grpc
 import hpack
 import pytest
 from conftest import Process, binary
+from raw_http2 import (
+    ACK, CALM, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, PRIORITY, RST, SETTINGS, WINDOW,
+    RawPeer as Hostile, call, frame, headers, message,
+)
 from test_runtime import PATIENCE, WRAPPER, eventually, unary
 
 pytestmark = pytest.mark.wire
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
-ACK = END_STREAM = 1
-END_HEADERS = 4
-CALM = 11
 # What one attack may cost the server; it is given back or was never taken.
 MOST_KIB = 48 << 10
 IS_SLOW = bool(WRAPPER) or "asan" in os.environ.get("SEGMENTD_BIN", "")
-
-
-def frame(kind, payload=b"", flags=0, stream=0):
-    return struct.pack("!I", len(payload))[1:] + bytes([kind, flags]) + struct.pack("!I", stream) + payload
-
-
-def headers(stream, path="/test.Echo/Unary", extra=(), end=False, encoder=None):
-    fields = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x"), ("te", "trailers")]
-    block = (encoder or hpack.Encoder()).encode([*fields, ("content-type", "application/grpc"), *extra])
-    return frame(HEADERS, block, END_HEADERS | (END_STREAM if end else 0), stream)
-
-
-def message(body):
-    return b"\0" + struct.pack("!I", len(body)) + body
-
-
-def call(stream, path="/test.Echo/Unary", body=b"x", extra=()):
-    return headers(stream, path, extra) + frame(DATA, message(body), END_STREAM, stream)
-
-
-class Hostile:
-    """A connection of raw frames that reads in the background and remembers what came."""
-
-    def __init__(self, address, settings=b"", preface=True, reads=True):
-        host, port = address.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), PATIENCE)
-        self.frames = []
-        self.closed = threading.Event()
-        if reads:
-            threading.Thread(target=self._read, daemon=True).start()
-        if preface:
-            self.send(PREFACE + frame(SETTINGS, settings))
-
-    def send(self, data):
-        """Answers whether the server still took it."""
-        try:
-            self.socket.sendall(data)
-            return True
-        except OSError:
-            return False
-
-    def _read(self):
-        buffer = b""
-        try:
-            while received := self.socket.recv(1 << 16):
-                buffer += received
-                while len(buffer) >= 9 and len(buffer) >= 9 + (size := int.from_bytes(buffer[:3], "big")):
-                    kind, flags, stream = buffer[3], buffer[4], int.from_bytes(buffer[5:9], "big")
-                    self.frames.append((kind, flags, stream, buffer[9 : 9 + size]))
-                    buffer = buffer[9 + size :]
-        except OSError:
-            pass
-        self.closed.set()
-
-    def kinds(self, kind):
-        return [f for f in list(self.frames) if f[0] == kind]
-
-    def ended(self, seconds=PATIENCE):
-        assert self.closed.wait(seconds), "the server keeps the connection"
-
-    def goaway(self):
-        """The error code of the last GOAWAY; it may be lost when the server closes with bytes unread."""
-        codes = [int.from_bytes(f[3][4:8], "big") for f in self.kinds(GOAWAY)]
-        return codes[-1] if codes else None
-
-    def close(self):
-        # The thread that reads keeps the socket open otherwise.
-        with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
 
 
 class Server:

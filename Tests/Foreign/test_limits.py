@@ -9,7 +9,8 @@ import grpc
 import pytest
 from conftest import start_segmentd
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from test_hostile import PING, SETTINGS, Hostile, flood, frame
+from raw_http2 import PING, SETTINGS, RawPeer as Hostile, frame
+from test_hostile import flood
 from test_runtime import PATIENCE, eventually
 
 

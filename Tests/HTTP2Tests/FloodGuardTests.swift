@@ -5,8 +5,9 @@ import Testing
 @Suite struct FloodGuardTests {
   private static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
 
-  private static func frame(_ type: UInt8, flags: UInt8 = 0, _ payload: [UInt8] = []) -> [UInt8] {
-    [0, UInt8(payload.count >> 8), UInt8(payload.count & 255), type, flags, 0, 0, 0, 1] + payload
+  private static func frame(_ type: UInt8, flags: UInt8 = 0, stream: Int = 1, _ payload: [UInt8] = []) -> [UInt8] {
+    [0, UInt8(payload.count >> 8), UInt8(payload.count & 255), type, flags]
+      + [0, 0, UInt8(stream >> 8), UInt8(stream & 255)] + payload
   }
 
   private static func limits(_ change: (inout FloodLimits) -> Void) -> FloodLimits {
@@ -19,7 +20,7 @@ import Testing
     var rest = bytes[...]
     while !rest.isEmpty {
       let piece = Array(rest.prefix(chunk))
-      if let flood = piece.withUnsafeBytes({ guarding.receive($0) }) { return flood }
+      if case .flood(let flood) = piece.withUnsafeBytes({ guarding.receive($0) }) { return flood }
       rest = rest.dropFirst(chunk)
     }
     return nil
@@ -87,8 +88,11 @@ import Testing
         $0.emptyFrames = 1
       })
     #expect(feed(&guarding, Self.preface) == nil)
-    for _ in 0..<1000 {
-      #expect(feed(&guarding, Self.frame(1, flags: 4, [1]) + Self.frame(0, [1]) + Self.frame(0, flags: 1)) == nil)
+    for stream in stride(from: 1, to: 2000, by: 2) {
+      let request =
+        Self.frame(1, flags: 4, stream: stream, [1]) + Self.frame(0, stream: stream, [1])
+        + Self.frame(0, flags: 1, stream: stream)
+      #expect(feed(&guarding, request) == nil)
       #expect(feed(&guarding, Self.frame(6, flags: 1) + Self.frame(4, flags: 1)) == nil)
     }
   }
@@ -110,5 +114,18 @@ import Testing
     var guarding = FloodGuard(Self.limits { $0.resets = 1 })
     for _ in 0..<10 { #expect(guarding.provokedReset() == nil) }
     #expect(guarding.provokedReset() == .resets)
+  }
+
+  @Test("a frame on a stream that the client has ended is found wherever the bytes are cut", arguments: 1...12)
+  func misplaced(_ chunk: Int) {
+    var guarding = FloodGuard(.init())
+    let bytes = Self.preface + Self.frame(1, flags: 5, stream: 257, [1, 2]) + Self.frame(0, stream: 257, [1])
+    var complaint: FloodGuard.Complaint?
+    var rest = bytes[...]
+    while !rest.isEmpty, complaint == nil {
+      complaint = Array(rest.prefix(chunk)).withUnsafeBytes { guarding.receive($0) }
+      rest = rest.dropFirst(chunk)
+    }
+    #expect(complaint == .error(.streamClosed))
   }
 }

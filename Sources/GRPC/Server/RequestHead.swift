@@ -10,8 +10,8 @@ import HTTP2
 struct RequestHead {
   /// Why a request is not a gRPC call that we serve.
   enum Refusal {
-    /// Answered with a plain HTTP status, as the peer does not speak gRPC.
-    case http(status: Int)
+    /// Answered in plain HTTP, as the peer does not speak gRPC.
+    case http(PlainAnswer.Reason)
     case rpc(RPCError)
   }
 
@@ -25,6 +25,7 @@ struct RequestHead {
   /// What answers may be compressed with; nil when the caller takes none of ours.
   private(set) var acceptedEncoding: MessageEncoding?
   private var isPost = false
+  private var isHead = false
   private var isGRPC = false
   private var path: String?
   private var refusal: RPCError?
@@ -40,6 +41,7 @@ struct RequestHead {
       if route == nil { path = String(decoding: value, as: UTF8.self) }
     case 7 where name.equals(":method"):
       isPost = value.equals("POST")
+      isHead = !isPost && value.equals("HEAD")
     case 12 where name.equals("content-type"):
       isGRPC = Self.isGRPC(value)
     case 12 where name.equals("grpc-timeout"):
@@ -80,8 +82,8 @@ struct RequestHead {
       return .rpc(
         RPCError(.resourceExhausted, "the request's metadata is over the limit", reason: .metadataTooLarge))
     }
-    guard isPost else { return .http(status: 405) }
-    guard isGRPC else { return .http(status: 415) }
+    guard isPost else { return .http(.method(isHead: isHead)) }
+    guard isGRPC else { return .http(.contentType) }
     if route == nil {
       return .rpc(
         RPCError(.unimplemented, "unknown method \(path?.prefix(200) ?? "")", reason: "UNKNOWN_METHOD"))

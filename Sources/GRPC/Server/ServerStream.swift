@@ -69,7 +69,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
       head.take(headers, router: server.router)
       begin()
     }
-    if endStream { streamReceivedEnd(stream) }
+    if endStream { stream.delegate?.streamReceivedEnd(stream) }
   }
 
   private func begin() {
@@ -85,9 +85,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
 
   private func refuse(_ refusal: RequestHead.Refusal?) {
     switch refusal {
-    case .http(let status):
-      response = .ended
-      stream.respondAndEnd([":status": "\(status)", "content-type": "text/plain"])
+    case .http(let reason): stream.delegate = PlainAnswer(reason, of: connection)
     case .rpc(let error):
       countStart()
       end(error)

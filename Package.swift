@@ -94,7 +94,8 @@ let package = Package(
 
     // Benchmarks
     .executableTarget(
-      name: "load-client", dependencies: ["Contract", "GRPC", "Proto", "EventLoop"], path: "Benchmarks/LoadClient",
+      name: "load-client", dependencies: ["Contract", "GRPC", "Proto", "EventLoop", "TestSupport"],
+      path: "Benchmarks/LoadClient",
       swiftSettings: strict),
     .executableTarget(
       name: "static-server", dependencies: ["Contract", "GRPC", "Proto", "EventLoop"], path: "Benchmarks/StaticServer",

@@ -16,6 +16,7 @@ import tempfile
 import time
 
 import background
+import writes
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BIN = pathlib.Path(os.environ.get("SEGMENTD_BIN", ROOT / ".build" / "release"))
@@ -258,7 +259,7 @@ def random_users(label, server, path, postmaster):
             seconds = max(2, int(AIM))
             before, before_pg = cpu(server.pid), backend_cpu(postmaster)
             done = subprocess.run(
-                [str(a) for a in (BIN / "load-client", server.address, path, USERS, seconds, connections, streams)],
+                [str(a) for a in (BIN / "load-client", "get", server.address, path, USERS, seconds, connections, streams)],
                 capture_output=True, text=True, timeout=120,
             )
             if done.returncode:
@@ -358,14 +359,18 @@ def main():
         if not shutil.which(tool):
             sys.exit(f"{tool} is missing: run scripts/setup bench")
     WORK.mkdir(mode=0o755, exist_ok=True)
+    bench = sys.modules[__name__]
     body = request_body(42)
     static = static_calls(body)
     with segmentd() as server:
         database = Database()
         database.load()
+        writes.clean(database)
         answered, varied = queries(server, database, body)
         limits = pgbench(database)
         exported = exports(server, database)
+        written, write_limits = writes.assignments(bench, server, database), writes.bare(bench, database)
+        writes.clean(database)
     idle = idle_connections()
     behind = background.sections()
     peers = "beside grpc-go + pgx and the C floor" if peer("go-grpc") else (
@@ -392,7 +397,7 @@ together share a query, and PostgreSQL then looks that user up once. segmentd re
 
 {unary_table(answered)}
 The same with another random user each time, from a client on segmentd's own runtime, which takes a core of its own
-(`load-client HOST:PORT PATH USERS SECONDS CONNECTIONS STREAMS`):
+(`load-client get HOST:PORT PATH USERS SECONDS CONNECTIONS STREAMS`):
 
 {unary_table(varied)}
 The query alone for random users, `pgbench -M prepared -j 1`:
@@ -400,6 +405,7 @@ The query alone for random users, `pgbench -M prepared -j 1`:
 | clients | queries/s |
 |---|---|
 {pgbench_rows}
+{writes.section(bench, written, write_limits)}
 ## Audit export
 
 The whole log as CSV into a file.

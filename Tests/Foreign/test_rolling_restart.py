@@ -67,7 +67,7 @@ def servers():
 def test_no_call_fails_in_a_rolling_restart(servers):
     addresses = ",".join(each.address for each in servers)
     load = subprocess.Popen(
-        [binary("load-client"), addresses, METHOD, str(USERS), "10", "4", "8"], stdout=subprocess.PIPE, text=True
+        [binary("load-client"), "get", addresses, METHOD, str(USERS), "10", "4", "8"], stdout=subprocess.PIPE, text=True
     )
     restarts = 0
     while load.poll() is None:

@@ -64,12 +64,13 @@ enum RolloutSQL {
   // MARK: Working them off
 
   /// What the statement of a chunk is planned for: this chunk. A plan that was made while a table was empty would read all of it
-  /// each time later on; and there is nothing that a compiler could speed up.
+  /// each time later on; and there is nothing that a compiler could speed up. Of a segment that was filled since the tables were
+  /// analysed the planner thinks that it has no members, and would compare each member of a chunk with each.
   static let settings = Statement(
     "rollout_settings",
     """
     SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
-      set_config('jit', 'off', true)
+      set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)
     """)
 
   /// Takes the one that has waited longest, and that nobody else works on, for the transaction. It waits for nobody: a segment

@@ -175,6 +175,27 @@ extension Stores {
     }
   }
 
+  @Test func `a chunk never compares each member with each, whatever the statistics say`() async throws {
+    try await withStores { stores in
+      try await stores.users(1...2000)
+      for slug in ["A", "B"] { try await stores.segment(slug, outreach: 1) }
+      try await stores.sql("ANALYZE segmentd.memberships")
+      let segment = try await stores.segment("C", outreach: 1)
+      let parameters: [Parameter] = [
+        .int64(segment.id.number), .int64(0), .int64(2000), .int64(1000), .int32(100_000), .int32(100_000),
+        .bool(false), .bool(true), .text("C"), .text(""), .null, .int64(0), .timestamp(segment.createdAt),
+      ]
+      let plan = try await stores.pool.transaction { connection in
+        _ = try await connection.query(RolloutSQL.settings)
+        let explain = Statement("test_explain_chunk", "EXPLAIN " + RolloutChunkSQL.members.sql)
+        let result = try await connection.query(explain, parameters)
+        return try (0..<result.rowCount).map { try result.text($0, 0) }
+      }
+      #expect(plan.contains { $0.contains("Delete on memberships") })
+      #expect(!plan.contains { $0.contains("Join Filter") && $0.contains("member_1.user_id") }, "\(plan)")
+    }
+  }
+
   @Test func `a change tells what is to happen, and validating changes nothing`() async throws {
     try await withStores { stores in
       let segment = try await stores.segment("A")

@@ -48,6 +48,14 @@ package final class Sweeper: @unchecked Sendable {
       """)
   }
 
+  /// How many microseconds it is until the next membership expires; NULL when none does.
+  private static let next = Statement(
+    "sweep_next",
+    """
+    SELECT (extract(epoch FROM min(expires_at) - statement_timestamp()) * 1000000)::bigint FROM segmentd.memberships
+    WHERE expires_at > statement_timestamp()
+    """)
+
   package init(
     pool: PostgresPool, settings: SegmentationSettings = SegmentationSettings(),
     logger: Logger = Logger(label: "sweeper"), notifier: AuditNotifier? = nil,
@@ -92,7 +100,8 @@ package final class Sweeper: @unchecked Sendable {
     return ended
   }
 
-  /// Sweeps over and over until its task is cancelled. What goes wrong is logged and tried again.
+  /// Sweeps over and over until its task is cancelled: at each expiry that it knows of, if these do not come too thick, and else
+  /// after the interval. What goes wrong is logged and tried again.
   package func run(every interval: Duration = .seconds(1)) async {
     while !Task.isCancelled {
       do {
@@ -103,8 +112,17 @@ package final class Sweeper: @unchecked Sendable {
         statistics.failedSweeps += 1
         logger.warning("could not sweep expired memberships", metadata: ["error": "\(error)"])
       }
-      do { try await Task.sleep(for: interval) } catch { return }
+      let pause = await untilNext(interval)
+      do { try await Task.sleep(for: pause) } catch { return }
     }
+  }
+
+  /// How long until the next expiry, but a tenth of the interval at least and the interval at most.
+  func untilNext(_ interval: Duration) async -> Duration {
+    guard let result = try? await pool.query(Self.next, []), let microseconds = try? result.optionalInt64(0, 0) else {
+      return interval
+    }
+    return min(interval, max(.microseconds(microseconds), interval / 10))
   }
 }
 

@@ -37,4 +37,17 @@ import Testing
       #expect(try await stores.slugs(of: 1) == ["A"])
     }
   }
+  @Test func `it rests until the next expiry, within bounds`() async throws {
+    try await withStores { stores in
+      try await stores.segment("A")
+      let interval = Duration.seconds(10)
+      #expect(await stores.sweeper.untilNext(interval) == interval, "there is none")
+      try await stores.update(1, assign: [assignment("A", anHour)], createUser: true)
+      #expect(await stores.sweeper.untilNext(interval) == interval)
+      try await stores.update(2, assign: [assignment("A", .after(microseconds: 5_000_000))], createUser: true)
+      let rest = await stores.sweeper.untilNext(interval)
+      #expect(rest > .seconds(1) && rest <= .seconds(5))
+      #expect(await stores.sweeper.untilNext(.seconds(100)) == .seconds(10))
+    }
+  }
 }

@@ -49,9 +49,8 @@ import Testing
 
   @Test func `consumers are listed by name, a page at a time, and forgotten`() async throws {
     try await withConsumers { stores, consumers in
-      for name in ["b", "a", "ü", "B"] {
-        _ = try await consumers.open(
-          ConsumerName(name), stream: "\(UInt8.random(in: 16...99))" + String(repeating: "0", count: 30))
+      for (number, name) in ["b", "a", "ü", "B"].enumerated() {
+        _ = try await consumers.open(ConsumerName(name), stream: "\(10 + number)" + String(repeating: "0", count: 30))
       }
       var names: [String] = []
       var token = ""

@@ -12,41 +12,47 @@ package final class Sweeper: @unchecked Sendable {
   private let notifier: AuditNotifier?
   private let statistics: SegmentationStatistics
 
-  /// At most so many. The number stands in the text, for the planner to see: a plan for any number reads the whole table.
+  /// The sweep is planned anew each time, which costs a millisecond: a plan that was made while the table was empty would read
+  /// all of it for each chunk, until the table is analysed.
+  private static let settings = Statement(
+    "sweep_settings",
+    """
+    SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true)
+    """)
+
+  /// $1 at most so many: the planner sees the number.
   ///
   /// A membership that was renewed or removed since the look is left alone: its row is compared again when it is taken; one of a
   /// deleted segment ends with that. Columns: how many were due, how many were ended, for how many seconds the oldest was due, and
   /// the time in seconds since 1970.
-  private static func sweep(atMost count: Int) -> Statement {
-    Statement(
-      "sweep",
-      """
-      WITH due AS MATERIALIZED (
-        SELECT user_id, segment_id, expires_at FROM segmentd.memberships
-        WHERE expires_at <= statement_timestamp() AND segment_id <> ALL (\(DeletionSQL.gone))
-          AND (SELECT pg_try_advisory_xact_lock(hashtextextended('segmentd.sweep', 0)))
-        ORDER BY expires_at
-        LIMIT \(count)
-      ), removed AS (
-        DELETE FROM segmentd.memberships AS m
-        USING due
-        WHERE m.user_id = due.user_id AND m.segment_id = due.segment_id AND m.expires_at = due.expires_at
-        RETURNING m.user_id, m.segment_id, m.expires_at
-      ), settled AS MATERIALIZED (
-        SELECT n, segmentd.settle(n, n) AS xid FROM (SELECT count(*) AS n FROM removed) AS c WHERE n > 0
-      ), logged AS (
-        INSERT INTO segmentd.audit
-          (xid, user_id, segment_id, action, cause, expires_at, effective_at, segment_slug, actor)
-        SELECT settled.xid, r.user_id, r.segment_id, 2, 4, r.expires_at, r.expires_at, s.slug, ''
-        FROM settled, removed AS r JOIN segmentd.segments AS s ON s.id = r.segment_id
-        ORDER BY r.expires_at, r.user_id, r.segment_id
-        RETURNING 1
-      )
-      SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM logged),
-        (SELECT coalesce(extract(epoch FROM statement_timestamp() - min(expires_at)), 0)::float8 FROM due),
-        extract(epoch FROM statement_timestamp())::float8
-      """)
-  }
+  private static let sweep = Statement(
+    "sweep",
+    """
+    WITH due AS MATERIALIZED (
+      SELECT user_id, segment_id, expires_at FROM segmentd.memberships
+      WHERE expires_at <= statement_timestamp() AND segment_id <> ALL (\(DeletionSQL.gone))
+        AND (SELECT pg_try_advisory_xact_lock(hashtextextended('segmentd.sweep', 0)))
+      ORDER BY expires_at
+      LIMIT $1
+    ), removed AS (
+      DELETE FROM segmentd.memberships AS m
+      USING due
+      WHERE m.user_id = due.user_id AND m.segment_id = due.segment_id AND m.expires_at = due.expires_at
+      RETURNING m.user_id, m.segment_id, m.expires_at
+    ), settled AS MATERIALIZED (
+      SELECT n, segmentd.settle(n, n) AS xid FROM (SELECT count(*) AS n FROM removed) AS c WHERE n > 0
+    ), logged AS (
+      INSERT INTO segmentd.audit
+        (xid, user_id, segment_id, action, cause, expires_at, effective_at, segment_slug, actor)
+      SELECT settled.xid, r.user_id, r.segment_id, 2, 4, r.expires_at, r.expires_at, s.slug, ''
+      FROM settled, removed AS r JOIN segmentd.segments AS s ON s.id = r.segment_id
+      ORDER BY r.expires_at, r.user_id, r.segment_id
+      RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM logged),
+      (SELECT coalesce(extract(epoch FROM statement_timestamp() - min(expires_at)), 0)::float8 FROM due),
+      extract(epoch FROM statement_timestamp())::float8
+    """)
 
   /// How many microseconds it is until the next membership expires; NULL when none does.
   private static let next = Statement(
@@ -74,12 +80,14 @@ package final class Sweeper: @unchecked Sendable {
   @discardableResult
   package func sweep(deadline: ContinuousClock.Instant? = nil) async throws(SegmentationError) -> Int64 {
     let retry = Retry(pool: pool, settings: settings, deadline: deadline)
-    let statement = Self.sweep(atMost: settings.sweepChunk)
+    let queries = [(Self.settings, []), (Self.sweep, [Parameter.int64(Int64(settings.sweepChunk))])]
     var ended: Int64 = 0
     var lag = 0.0
     while true {
       let result = try await retry.run {
-        try await pool.query(statement, [], deadline: deadline)
+        let results = try await pool.withConnection(deadline: deadline) { try await $0.pipeline(queries) }
+        guard results.count == queries.count else { throw PostgresError(.decoding, "a sweep has no result") }
+        return results[1]
       }
       let due = try await translating {
         let logged = try result.int64(0, 1)

@@ -59,7 +59,7 @@ package enum SettingsTable {
     "How long a repeated request_id gets the same answer")
   static let sweepInterval = Setting(
     "sweep-interval", .duration(.milliseconds(50) ... .seconds(3600)), "TIME", default: "1s",
-    "How often expired memberships are written to the audit log; reads never wait for it")
+    "How long an expiry may wait at most to be written to the audit log; reads never wait for it")
   static let auditPollInterval = Setting(
     "audit-poll-interval", .duration(.milliseconds(10) ... .seconds(3600)), "TIME", default: "1s",
     "How often the end of the audit log is looked at for its followers when no notification comes")

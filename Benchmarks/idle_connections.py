@@ -3,15 +3,19 @@
 
     Benchmarks/idle_connections.py PROGRAM [CONNECTIONS]      PROGRAM: .build/release/EchoServer
 
-Prints KiB a connection after connecting, after a small call on each, and after a large answer on each.
+Prints KiB a connection after connecting, after a small call on each, and after a large answer on each; then the same for a quarter
+as many connections with TLS.
 """
 
+import pathlib
 import re
 import resource
 import socket
+import ssl
 import struct
 import subprocess
 import sys
+import tempfile
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, WINDOW = 0, 1, 4, 8
@@ -35,8 +39,10 @@ def call(stream, method, body):
 
 
 class Connection:
-    def __init__(self, address):
+    def __init__(self, address, context=None):
         self.socket = socket.create_connection(address)
+        if context:
+            self.socket = context.wrap_socket(self.socket)
         # Room for all answers, so that none waits for a window.
         settings = struct.pack("!HI", 4, 1 << 20)
         self.socket.sendall(PREFACE + frame(SETTINGS, settings) + frame(WINDOW, struct.pack("!I", 1 << 20)))
@@ -56,36 +62,60 @@ class Connection:
             self.buffer += received
 
 
-def main():
-    program, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 1 << 20), hard))
-    server = subprocess.Popen([program, "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
+def client_context():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+def identity(folder):
+    """A certificate and its key, good enough for a client that asks nobody."""
+    certificate, key = pathlib.Path(folder, "certificate.pem"), pathlib.Path(folder, "key.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
+    command += ["-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return [str(certificate), str(key)]
+
+
+def measure(program, count, name, arguments=(), context=None):
+    server = subprocess.Popen([program, "127.0.0.1:0", *arguments], stdout=subprocess.PIPE, text=True)
     try:
         host, port = re.search(r"listening on (\S+):(\d+)", server.stdout.readline()).groups()
+        address = (host, int(port))
 
         def kib():
             with open(f"/proc/{server.pid}/status") as status:
                 return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
         # What the first connection alone makes the server load does not count.
-        first = Connection((host, int(port)))
+        first = Connection(address, context)
         first.socket.sendall(call(1, "Unary", b"x"))
         first.finish(1)
         before = kib()
-        connections = [Connection((host, int(port))) for _ in range(count)]
+        connections = [Connection(address, context) for _ in range(count)]
         connections[-1].socket.sendall(call(1, "Unary", b"x"))
         connections[-1].finish(1)
-        print(f"{count} connections, KiB each: connected {(kib() - before) / count:.1f}", end="", flush=True)
-        for stream, method, body, name in [(3, "Unary", b"x", "after a call"), (5, "Expand", b"1 65536", "after 64 KiB")]:
+        text = f"{count} {name}connections, KiB each: connected {(kib() - before) / count:.1f}"
+        for stream, method, body, when in [(3, "Unary", b"x", "after a call"), (5, "Expand", b"1 65536", "after 64 KiB")]:
             for connection in connections:
                 connection.socket.sendall(call(stream, method, body))
                 connection.finish(stream)
-            print(f", {name} {(kib() - before) / count:.1f}", end="", flush=True)
-        print()
+            text += f", {when} {(kib() - before) / count:.1f}"
+        return text
     finally:
         server.terminate()
         server.wait(60)
+
+
+def main():
+    program, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 1 << 20), hard))
+    print(measure(program, count, ""), end="; ", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        print(measure(program, count // 4, "TLS ", ["1", *identity(folder)], client_context()))
 
 
 if __name__ == "__main__":

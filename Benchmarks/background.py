@@ -67,12 +67,13 @@ def sections():
     return "\n".join(f"## {title}\n\n{measure()}" for title, measure in SECTIONS.values())
 
 
-def rewrite(page, names):
+def rewrite(page, names, sections=SECTIONS):
     """Measures some of the sections, and puts them into the page in their old ones' place."""
     for name in names:
-        if name not in SECTIONS:
-            sys.exit(f"no section {name}; there are: {', '.join(SECTIONS)}")
-        title, measure = SECTIONS[name]
-        text, measured = page.read_text(), f"## {title}\n\n{measure()}"
+        if name not in sections:
+            sys.exit(f"no section {name}; there are: {', '.join(sections)}")
+        title, measure = sections[name]
+        text, measured = page.read_text(), f"## {title}\n\n{measure().rstrip()}\n\n"
         old = re.compile(rf"^## {title}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-        page.write_text(old.sub(lambda _: measured, text) if old.search(text) else f"{text.rstrip()}\n\n{measured}")
+        text = old.sub(lambda _: measured, text) if old.search(text) else f"{text.rstrip()}\n\n{measured}"
+        page.write_text(text.rstrip() + "\n")

@@ -1,6 +1,7 @@
 """Measures segmentd beside what one would use instead, in one run on one machine, and writes docs/benchmarks.md.
 
-Started by `make bench`; `scripts/bench rollouts` measures one section again (see background.py). Everything stays on loopback, every load is bounded, and only processes started here are ended.
+Started by `make bench`; `scripts/bench static idle rollouts expiries`
+measures these sections again, or some of them. Everything stays on loopback, every load is bounded, and only processes started here are ended.
 Environment: SECONDS (2) aimed length of one run, REPEATS (3), USERS (1000000), RECORDS (2000000), PEERS_OUT (where the
 peers' setup.sh put its builds; without them segmentd is measured beside pgbench and psql only).
 """
@@ -337,6 +338,23 @@ def idle_connections():
 
 # --- the page ----------------------------------------------------------------------------------------------------
 
+STATIC_TITLE = "A unary call, static answer"
+IDLE_TITLE = "Idle connections"
+
+
+def static_section():
+    WORK.mkdir(mode=0o755, exist_ok=True)
+    rows = static_calls(request_body(42))
+    return f"""h2load, one message of five strings: `h2load -c CONNECTIONS -m STREAMS -d body.bin -H 'content-type: application/grpc' URL`.
+{time.strftime('%Y-%m-%d')}, medians of {REPEATS} runs.
+
+{unary_table(rows)}"""
+
+
+def idle_section():
+    return f"The server's memory for each, by `Benchmarks/idle_connections.py`: {idle_connections()}.\n"
+
+
 
 def unary_table(rows):
     text = "| server | connections x streams | calls/s | server us/call | PostgreSQL us/call | peak RSS MiB |\n|---|---|---|---|---|---|\n"
@@ -354,14 +372,15 @@ def machine():
 
 def main():
     if sys.argv[1:]:
-        return background.rewrite(ROOT / "docs" / "benchmarks.md", sys.argv[1:])
+        own = {"static": (STATIC_TITLE, static_section), "idle": (IDLE_TITLE, idle_section)}
+        return background.rewrite(ROOT / "docs" / "benchmarks.md", sys.argv[1:], {**own, **background.SECTIONS})
     for tool in ("h2load", "psql", "pgbench"):
         if not shutil.which(tool):
             sys.exit(f"{tool} is missing: run scripts/setup bench")
     WORK.mkdir(mode=0o755, exist_ok=True)
     bench = sys.modules[__name__]
     body = request_body(42)
-    static = static_calls(body)
+    static = static_section()
     with segmentd() as server:
         database = Database()
         database.load()
@@ -371,7 +390,7 @@ def main():
         exported = exports(server, database)
         written, write_limits = writes.assignments(bench, server, database), writes.bare(bench, database)
         writes.clean(database)
-    idle = idle_connections()
+    idle = idle_section()
     behind = background.sections()
     peers = "beside grpc-go + pgx and the C floor" if peer("go-grpc") else (
         "the other servers were not at hand: set PEERS_OUT to their builds to have them measured in the same run")
@@ -384,11 +403,9 @@ def main():
 Written by `make bench` ({peers}); {time.strftime('%Y-%m-%d')}; {machine()}; load and server share the machine. Medians of
 {REPEATS} runs of about {AIM:g} s after two that warm up. CPU is user and system time of the whole server process by calls.
 
-## A unary call, static answer
+## {STATIC_TITLE}
 
-h2load, one message of five strings: `h2load -c CONNECTIONS -m STREAMS -d body.bin -H 'content-type: application/grpc' URL`.
-
-{unary_table(static)}
+{static}
 ## GetUserSegments on PostgreSQL
 
 {USERS:,} users with 5 memberships each, random_page_cost 1.1. h2load asks for the same user each time; calls that wait
@@ -413,10 +430,9 @@ The whole log as CSV into a file.
 | | records | records/s | server us/record | server peak RSS MiB |
 |---|---|---|---|---|
 {export_rows}
-## Idle connections
+## {IDLE_TITLE}
 
-The server's memory for each, by `Benchmarks/idle_connections.py`: {idle}.
-
+{idle}
 {behind}""")
     say("Wrote docs/benchmarks.md")
 

@@ -26,6 +26,8 @@ BIN = pathlib.Path(os.environ.get("SEGMENTD_BIN", ROOT / ".build" / "debug"))
 WIRE = {
     "test_compression.py",
     "test_interop.py",
+    "test_report_bucket.py",
+    "test_reports.py",
     "test_runtime.py",
     "test_service.py",
     "test_tls.py",

@@ -45,14 +45,13 @@ struct AuditHandlers: Sendable {
     _ batches: AuditBatcher,
     _ responses: ResponseWriter<StreamAuditResponse>, _ call: ServerCall
   ) async throws {
-    var position = position
+    var scan = AuditScan(position: position)
     var pace = AuditPace()
-    while true {
+    while batches.taken < range.limit {
       let rows = exports.reserve(Int(min(Int64(pace.rows), range.limit - batches.taken)))
       defer { exports.release(rows) }
-      let scan = try await read(range, after: position, to: bound, limit: rows, batches, responses, call)
-      guard scan.count == rows, rows > 0 else { return }
-      position = scan.position
+      scan = try await read(range, behind: scan, to: bound, limit: rows, batches, responses, call)
+      guard !scan.isComplete else { return }
       let sent = ContinuousClock.now
       try await responses.waitForRoom(pace.lead)
       pace.chunkTaken(in: .now - sent)
@@ -61,14 +60,15 @@ struct AuditHandlers: Sendable {
 
   /// Reads one chunk; its batches are queued as they become full.
   private func read(
-    _ range: AuditRange, after position: Segmentation.AuditPosition, to bound: AuditBound, limit: Int,
+    _ range: AuditRange, behind last: AuditScan, to bound: AuditBound, limit: Int,
     _ batches: AuditBatcher, _ responses: ResponseWriter<StreamAuditResponse>, _ call: ServerCall
   ) async throws -> AuditScan {
     try await exports.beginTurn()
     defer { exports.endTurn() }
     var failure: (any Error)?
     let scan = try await audit.scan(
-      after: position, to: bound, limit: limit, filter: range.filter, deadline: call.deadline
+      after: last.position, to: bound, limit: limit, filter: range.filter, inPieces: last.goesInPieces,
+      deadline: call.deadline
     ) { row in
       batches.add(row)
       guard batches.isFull else { return }

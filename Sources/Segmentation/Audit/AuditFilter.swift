@@ -43,6 +43,13 @@ package struct AuditFilter: Hashable, Sendable {
     return true
   }
 
+  /// Whether a statement may have to pass over much of the log before it finds something. The records of users, and of one segment,
+  /// have an index of their own.
+  var mayBeRare: Bool {
+    users == nil
+      && (segments.map { $0.count != 1 } ?? false || actions != nil || causes != nil || from != nil || until != nil)
+  }
+
   /// The condition in SQL: numbers only, so there is nothing to quote.
   var condition: String {
     var terms: [String] = []

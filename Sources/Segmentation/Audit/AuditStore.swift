@@ -45,13 +45,22 @@ package struct AuditBound: Sendable {
 package struct AuditScan: Sendable {
   /// The records that were handed over.
   package private(set) var count = 0
-  /// Behind the last one of them.
+  /// Where to go on: all up to here has been looked at.
   package private(set) var position: AuditPosition
+  /// Whether there is nothing more up to the bound.
+  package fileprivate(set) var isComplete = false
+  /// Whether the next reading had better go through the log piece by piece: what is wanted is rare.
+  package fileprivate(set) var goesInPieces = false
   /// Segments whose slugs are not known: from the first record of one on nothing is handed over.
   fileprivate(set) var unknown: Set<Int64> = []
 
-  init(position: AuditPosition) {
+  package init(position: AuditPosition) {
     self.position = position
+  }
+
+  /// Everything up to here has been looked at.
+  fileprivate mutating func passed(_ end: AuditPosition) {
+    position = max(position, end)
   }
 
   fileprivate mutating func take(_ outcome: AuditRowReader.Outcome, _ body: (AuditRow) -> Void) {
@@ -76,6 +85,7 @@ package final class AuditStore: @unchecked Sendable {
   private let settings: SegmentationSettings
   private let directory: SegmentDirectory
   private let reader: AuditRowReader
+  private let pieces: AuditPieces
 
   /// The oldest transaction that runs, and the first one that had not ended: all below the former have.
   private static let horizon = Statement(
@@ -106,6 +116,7 @@ package final class AuditStore: @unchecked Sendable {
     let directory = directory ?? SegmentDirectory(pool: pool)
     self.directory = directory
     reader = AuditRowReader(directory)
+    pieces = AuditPieces(pool: pool, records: settings.auditPieceRecords)
     self.installation = installation
     self.settings = settings
   }
@@ -178,40 +189,73 @@ package final class AuditStore: @unchecked Sendable {
     var records: [AuditRecord] = []
     records.reserveCapacity(min(max(0, limit), 1024))
     var failure: (any Error)?
-    _ = try await scan(after: position, to: bound, limit: limit, filter: filter, deadline: deadline) { row in
-      do { records.append(try AuditRecord(row, directory[row.segment], like: records.last)) } catch {
-        failure = failure ?? error
+    var last = AuditScan(position: position)
+    repeat {
+      last = try await scan(
+        after: last.position, to: bound, limit: limit - records.count, filter: filter, inPieces: last.goesInPieces,
+        deadline: deadline
+      ) { row in
+        do { records.append(try AuditRecord(row, directory[row.segment], like: records.last)) } catch {
+          failure = failure ?? error
+        }
       }
-    }
-    if let failure { throw SegmentationError(failure) }
+      if let failure { throw SegmentationError(failure) }
+    } while !last.isComplete && records.count < limit
     return records
   }
 
   /// Hands over the next rows behind `position`, in order, not beyond the bound, as fast as they come. Throws `auditDropped` when
   /// retention has dropped some of them since the bound was fixed.
-  /// - Returns: How many there were, fewer than `limit` when there are no more, and where the last one stands.
+  ///
+  /// No statement looks at more of the log than it can within its time: where what the filter lets through is rare, a reading ends
+  /// after a piece of the log, whether or not something was found there.
+  /// - Parameter inPieces: What the reading before said (`goesInPieces`).
+  /// - Returns: How many there were, and where to go on.
   package func scan(
     after position: AuditPosition, to bound: AuditBound, limit: Int, filter: AuditFilter = AuditFilter(),
-    deadline: ContinuousClock.Instant? = nil, _ body: (AuditRow) -> Void
+    inPieces: Bool = false, deadline: ContinuousClock.Instant? = nil, _ body: (AuditRow) -> Void
   ) async throws(SegmentationError) -> AuditScan {
     try filter.check(settings)
     var scan = AuditScan(position: position)
-    guard limit > 0, position < bound.end else { return scan }
+    scan.goesInPieces = inPieces
+    scan.isComplete = position >= bound.end
+    guard limit > 0, !scan.isComplete else { return scan }
     return try await translating {
-      for era in max(1, position.era)...max(1, bound.end.era) {
-        repeat {
-          scan.unknown = []
-          guard scan.count < limit else { break }
-          let sql = Self.copy(era, after: scan.position, to: bound.end, limit: limit - scan.count, filter)
-          try await pool.withConnection(deadline: deadline) { connection in
-            try await connection.copyOut(sql, rows: { bytes in scan.take(try reader.read(bytes, era: era), body) })
-          }
-          // New segments are rare: what lies behind the first record of one is read again.
-          if !scan.unknown.isEmpty { try await directory.learn(scan.unknown, deadline: deadline) }
-        } while !scan.unknown.isEmpty
+      let end = inPieces ? try await pieces.end(behind: position, bound, deadline: deadline) : bound.end
+      // Once it is known that there is little to find, a piece may take the time of any statement.
+      let isPatient = inPieces || !filter.mayBeRare
+      let limited = ContinuousClock.now + settings.auditPatience
+      let patience = isPatient ? deadline : min(deadline ?? limited, limited)
+      do {
+        try await copy(to: end, limit: limit, filter, deadline: patience, &scan, body)
+        if scan.count < limit { scan.passed(end) }
+        scan.isComplete = scan.count < limit && end == bound.end
+        scan.goesInPieces = inPieces && scan.count < limit
+      } catch let error as PostgresError where error.kind == .timedOut && !isPatient {
+        if let deadline, deadline <= .now { throw error }
+        scan.goesInPieces = true
       }
       try await checkKept(position, bound, filter, deadline: deadline)
       return scan
+    }
+  }
+
+  /// Hands over what lies between the reading's position and the end.
+  private func copy(
+    to end: AuditPosition, limit: Int, _ filter: AuditFilter, deadline: ContinuousClock.Instant?,
+    _ scan: inout AuditScan, _ body: (AuditRow) -> Void
+  ) async throws {
+    for era in max(1, scan.position.era)...max(1, end.era) {
+      repeat {
+        scan.unknown = []
+        guard scan.count < limit else { return }
+        let sql = Self.copy(era, after: scan.position, to: end, limit: limit - scan.count, filter)
+        try await pool.withConnection(deadline: deadline) { connection in
+          try await connection.copyOut(sql, rows: { bytes in scan.take(try reader.read(bytes, era: era), body) })
+        }
+        // New segments are rare: what lies behind the first record of one is read again.
+        if !scan.unknown.isEmpty { try await directory.learn(scan.unknown, deadline: deadline) }
+      } while !scan.unknown.isEmpty
     }
   }
 
@@ -227,9 +271,8 @@ package final class AuditStore: @unchecked Sendable {
     if era == position.era { terms.append("(xid, sequence) > ('\(position.xid)'::xid8, \(position.sequence))") }
     if era == end.era { terms.append("(xid, sequence) <= ('\(end.xid)'::xid8, \(end.sequence))") }
     terms.append(filter.condition)
-    let inOrder = "SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off;"
     return """
-      \(filter.users == nil ? inOrder : "")
+      \(filter.users == nil ? AuditPieces.inOrder : "")
       COPY (
         SELECT \(AuditRowReader.columns)
         FROM segmentd.audit

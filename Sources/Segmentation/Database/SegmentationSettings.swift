@@ -24,6 +24,10 @@ package struct SegmentationSettings: Sendable {
   package var rolloutChunk = Duration.milliseconds(100)
   /// How long an audit export waits for the transactions that were running when it began.
   package var auditSettleWait = Duration.seconds(5)
+  /// How long one statement may look for the audit log's records that are wanted, before the log is gone through in pieces.
+  var auditPatience = Duration.seconds(2)
+  /// How many records a piece has.
+  var auditPieceRecords: Int64 = 1_000_000
   /// How long a record of the audit log is kept at least; nil for ever.
   package var auditRetention: Duration?
   /// Months of the audit log that have their partition ahead of time.

@@ -38,6 +38,44 @@ import Testing
     }
   }
 
+  @Test(arguments: [1, 4, 1000] as [Int64])
+  func `where nothing is found in time the log is gone through in pieces, and nothing is left out`(piece: Int64)
+    async throws
+  {
+    var settings = SegmentationSettings()
+    settings.auditPatience = .zero
+    settings.auditPieceRecords = piece
+    try await withStores(settings: settings) { stores in
+      try await stores.segment("A")
+      for number in 1...20 { try await stores.update(Int64(number), assign: [assignment("A")], createUser: true) }
+      for number in [3, 4, 19] { try await stores.update(Int64(number), remove: ["A"]) }
+      let whole = try await stores.log()
+      #expect(whole.count == 23)
+      for action in [AuditAction.assign, .deprive, .renew] {
+        let filter = AuditFilter(actions: [action])
+        for chunk in [1, 2, 30] {
+          #expect(try await stores.log(filter, chunk: chunk) == whole.filter { $0.action == action })
+        }
+      }
+      // One reading ends with its piece.
+      let bound = try await stores.audit.bound()
+      var scan = AuditScan(position: .beginning)
+      var readings = 0
+      var found = 0
+      while !scan.isComplete && readings < 100 {
+        scan = try await stores.audit.scan(
+          after: scan.position, to: bound, limit: 100, filter: AuditFilter(actions: [.deprive]),
+          inPieces: scan.goesInPieces
+        ) { _ in found += 1 }
+        readings += 1
+      }
+      #expect(found == 3)
+      // The first one learns that there is little to find, those before the last era that nothing is in there, the last one that
+      // nothing is left.
+      #expect(readings == Int(bound.end.era) + 23 / Int(piece) + 1)
+    }
+  }
+
   @Test func `a slug in a filter means every segment that ever had it`() async throws {
     try await withStores { stores in
       let first = try await stores.segment("A")

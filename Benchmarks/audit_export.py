@@ -5,10 +5,11 @@
 Makes the records in a private PostgreSQL under .bench/export (kept for the next run), as the service would have written them: a
 thousand transactions. Then, in one run: psql and segctl write the log into files, REPEATS (3) times in turn, and the files are
 compared; a reader takes 1 MiB/s, and then fifty at once, while the server's memory is watched. With the peers' builds at hand
-(PEERS_OUT), grpc-go sends as many records that it makes up, one a message, to a client that only counts them. Prints a table.
+(PEERS_OUT), grpc-go sends as many records that it makes up, one a message, to a client that only counts them. Prints JSON.
 """
 
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -144,25 +145,24 @@ def main():
             memory = peak_memory(server.pid)
         database.copy(LINES, theirs)
         same = digest(ours) == digest(theirs)
-        print(f"{RECORDS:,} records; the files of psql and segctl are {'the same' if same else 'DIFFERENT'}")
-        print("| | records/s | server us/record | client us/record | server peak RSS MiB |\n|---|---|---|---|---|")
-        rates = {}
-        for label, rows in samples.items():
-            rate, server_us, _, client_us = (statistics.median(column) for column in zip(*rows))
-            rates[label] = rate
-            is_ours = label.startswith("segctl")
-            print(
-                f"| {label} | {rate:,.0f} | {f'{server_us:.2f}' if is_ours else '-'} | {client_us:.2f} | "
-                f"{f'{memory:.0f}' if is_ours else '-'} |")
+        rows = []
+        for label, measured_rows in samples.items():
+            rate, server_us, _, client_us = (statistics.median(column) for column in zip(*measured_rows))
+            row = {"name": label, "records_per_second": round(rate), "rounds": [round(row[0]) for row in measured_rows],
+                   "client_us": round(client_us, 2)}
+            if label != PSQL:
+                row |= {"server_us": round(server_us, 2), "peak_rss_mib": round(memory)}
+            rows.append(row)
         peer = grpc_go()
         if peer:
-            print(f"| grpc-go, one record a message, no database | {peer[0]:,.0f} | {peer[1]:.2f} | - | {peer[2]:.0f} |")
-        print(f"segctl / psql: {rates['segctl audit stream'] / rates[PSQL]:.2f}")
+            rows.append({"name": "grpc-go, made up, one a message", "records_per_second": round(peer[0]), "server_us": round(peer[1], 2), "peak_rss_mib": round(peer[2])})
+        slow = []
         for count in (1, 50):
             memory, rate = slow_readers(server, count)
-            print(f"{count} readers of {rate:.2f} MiB/s each: server's peak RSS {memory:.0f} MiB")
+            slow.append({"readers": count, "mib_per_second": round(rate, 2), "peak_rss_mib": round(memory)})
+        print(json.dumps({"records": RECORDS, "same": same, "rows": rows, "slow": slow}, indent=2))
         if not same:
-            sys.exit(1)
+            sys.exit("the files of psql and segctl differ")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""The sections of docs/benchmarks.md about what goes on behind the calls: changes of outreach, expiries, the check of the audit log.
+"""The sections of docs/benchmarks.md about the audit log and what goes on behind the calls: exports, followers, changes of outreach,
+expiries, the check of the audit log.
 
-Part of `make bench`; `scripts/bench rollouts expiries` measures these alone and leaves the rest of the page as it is.
+Part of `make bench`; `scripts/bench exports follow rollouts expiries` measures these alone and leaves the rest of the page as it is.
 """
 
 import json
@@ -60,7 +61,41 @@ def expiries():
 """
 
 
-SECTIONS = {"rollouts": ("Rollouts", rollouts), "expiries": ("Expiries", expiries)}
+def exports():
+    found = run("audit_export.py")
+    by_name = {row["name"]: row for row in found["rows"]}
+    ours, psql = (by_name[name]["rounds"] for name in ("segctl audit stream", "psql \\copy"))
+    table = "".join(
+        f"| {row['name']} | {row['records_per_second']:,} | {', '.join(f'{rate:,}' for rate in row.get('rounds', [])) or '-'} "
+        f"| {row.get('server_us', '-')} | {row.get('client_us', '-')} | {row.get('peak_rss_mib', '-')} |\n" for row in found["rows"])
+    slow = "; ".join(
+        f"{row['readers']} of {row['mib_per_second']} MiB/s{' each' if row['readers'] > 1 else ''}: {row['peak_rss_mib']} MiB"
+        for row in found["slow"])
+    return f"""By `Benchmarks/audit_export.py`: {found['records']:,} records of 1,000 transactions as CSV into a file; psql selects the same four
+columns in the same order, in turn with segctl. The files are compared, and the same. grpc-go has no database behind it.
+
+| | records/s, median | rounds | server us/record | client us/record | server peak RSS MiB |
+|---|---|---|---|---|---|
+{table}
+segctl's rate is {statistics.median(a / b for a, b in zip(ours, psql)):.2f} of psql's (rounds: {', '.join(f'{a / b:.2f}' for a, b in zip(ours, psql))}).
+The server's peak RSS with slow readers: {slow}.
+"""
+
+
+def follow():
+    found = run("follow_latency.py", "--seconds", "60")
+    rows = "".join(
+        f"| {name} | {found[key]['p50_ms']} | {found[key]['p99_ms']} | {found[key]['p999_ms']} | {found[key]['max_ms']} |\n"
+        for name, key in (("the writing statement's begin", "from_record_time"), ("the writer's answer", "from_acknowledgement")))
+    return f"""By `Benchmarks/follow_latency.py`: {found['changes']:,} changes at {found['changes_per_second']:,} a second, each a call of its own, to one
+follower; writer and follower are clients in Python. Milliseconds until the record came, below zero when it came before the writer's answer; the commit lies between the two.
+
+| since | p50 | p99 | p99.9 | max |
+|---|---|---|---|---|
+{rows}"""
+
+
+SECTIONS = {"exports": ("Audit export", exports), "follow": ("Following the audit log", follow), "rollouts": ("Rollouts", rollouts), "expiries": ("Expiries", expiries)}
 
 
 def sections():

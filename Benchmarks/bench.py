@@ -290,42 +290,6 @@ def pgbench(database):
     return rows
 
 
-def exports(server, database):
-    say("Audit export")
-    rows = []
-    count = int(database.psql("SELECT count(*) FROM segmentd.audit"))
-    for label, command, env in [
-        (
-            "psql \\copy",
-            ["psql", "-Xq", "-c", "\\copy (SELECT user_id, segment_slug, action, effective_at FROM segmentd.audit "
-             f"ORDER BY era, xid, sequence) TO '{WORK}/psql.csv' CSV HEADER"],
-            database.env,
-        ),
-        (
-            "segctl audit stream",
-            [BIN / "segctl", "--address", server.address, "audit", "stream", "-o", "csv", "--output", WORK / "audit.csv"],
-            {},
-        ),
-    ]:
-        samples = []
-        for _ in range(REPEATS):
-            reset_peak_memory(server.pid)
-            before = cpu(server.pid)
-            started = time.monotonic()
-            done = subprocess.run([str(c) for c in command], env={**os.environ, **env}, capture_output=True, text=True)
-            if done.returncode:
-                sys.exit(f"{label}: {done.stderr}")
-            samples.append((count / (time.monotonic() - started), (cpu(server.pid) - before) * 1e6 / count))
-        rate, used = (statistics.median(column) for column in zip(*samples))
-        memory = peak_memory(server.pid) if label.startswith("segctl") else 0
-        rows.append((label, count, rate, used if memory else 0, memory))
-        say(f"  {label:28s} {rate:>11,.0f} records/s, server {used:.2f} us/record, peak {memory:.0f} MiB")
-    lines = sum(1 for _ in open(WORK / "audit.csv")) - 1
-    if lines != count:
-        sys.exit(f"the export has {lines} records, the log has {count}")
-    return rows
-
-
 def idle_connections():
     say("Idle connections")
     command = [sys.executable, ROOT / "Benchmarks" / "idle_connections.py", BIN / "EchoServer", "9000"]
@@ -387,7 +351,6 @@ def main():
         writes.clean(database)
         answered, varied = queries(server, database, body)
         limits = pgbench(database)
-        exported = exports(server, database)
         written, write_limits = writes.assignments(bench, server, database), writes.bare(bench, database)
         writes.clean(database)
     idle = idle_section()
@@ -395,9 +358,6 @@ def main():
     peers = "beside grpc-go + pgx and the C floor" if peer("go-grpc") else (
         "the other servers were not at hand: set PEERS_OUT to their builds to have them measured in the same run")
     pgbench_rows = "".join(f"| {clients} | {rate:,.0f} |\n" for clients, rate in limits)
-    export_rows = "".join(
-        f"| {label} | {count:,} | {rate:,.0f} | {f'{used:.2f}' if memory else '-'} | {f'{memory:.0f}' if memory else '-'} |\n"
-        for label, count, rate, used, memory in exported)
     (ROOT / "docs" / "benchmarks.md").write_text(f"""# Benchmarks
 
 Written by `make bench` ({peers}); {time.strftime('%Y-%m-%d')}; {machine()}; load and server share the machine. Medians of
@@ -423,13 +383,6 @@ The query alone for random users, `pgbench -M prepared -j 1`:
 |---|---|
 {pgbench_rows}
 {writes.section(bench, written, write_limits)}
-## Audit export
-
-The whole log as CSV into a file.
-
-| | records | records/s | server us/record | server peak RSS MiB |
-|---|---|---|---|---|
-{export_rows}
 ## {IDLE_TITLE}
 
 {idle}

@@ -36,6 +36,15 @@ class World:
         self.servers = [self.start() for _ in range(servers)]
         self.kills = 0
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Leaves no server behind, however the test ended."""
+        for server in self.servers:
+            if server and server.process.poll() is None:
+                server.stop(signal.SIGKILL)
+
     def start(self):
         return start_segmentd(self.folder, "--database", self.url, *self.flags)
 

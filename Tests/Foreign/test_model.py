@@ -89,22 +89,22 @@ def judge(world, calls):
 
 
 def test_concurrent_operations_are_what_a_simple_model_says(cluster, folder, seed):
-    world = World(cluster, "model_calm", folder)
-    judge(world, work(world, seed))
+    with World(cluster, "model_calm", folder) as world:
+        judge(world, work(world, seed))
 
 
 def test_the_same_while_the_server_is_killed_and_started_again(cluster, folder, seed):
-    world = World(cluster, "model_killed", folder)
-    with world.killing(KILL_SECONDS, random.Random(seed)):
-        calls = work(world, seed)
-    judge(world, calls)
+    with World(cluster, "model_killed", folder) as world:
+        with world.killing(KILL_SECONDS, random.Random(seed)):
+            calls = work(world, seed)
+        judge(world, calls)
 
 
 def test_the_same_with_two_servers_one_of_which_is_killed_now_and_then(cluster, folder, seed):
-    world = World(cluster, "model_two", folder, servers=2)
-    with world.killing(KILL_SECONDS, random.Random(seed)):
-        calls = work(world, seed)
-    judge(world, calls)
+    with World(cluster, "model_two", folder, servers=2) as world:
+        with world.killing(KILL_SECONDS, random.Random(seed)):
+            calls = work(world, seed)
+        judge(world, calls)
 
 
 TRIGGER = """
@@ -127,13 +127,13 @@ SPOILED = {
 @pytest.mark.parametrize("what", SPOILED)
 def test_a_service_that_loses_something_is_found_out(cluster, folder, seed, what):
     """A record that is not written, an expiry that is not kept, an answer that is forgotten, a conflict that is not seen."""
-    world = World(cluster, f"model_without_{what}", folder)
-    world.run(SPOILED[what])
-    calls = work(world, seed, 200)
-    world.finish()
-    world.stop()
-    world.settle()
-    with pytest.raises(Broken) as found:
-        for failure in Judge(world, calls).failures():
-            raise Broken(failure)
+    with World(cluster, f"model_without_{what}", folder) as world:
+        world.run(SPOILED[what])
+        calls = work(world, seed, 200)
+        world.finish()
+        world.stop()
+        world.settle()
+        with pytest.raises(Broken) as found:
+            for failure in Judge(world, calls).failures():
+                raise Broken(failure)
     print(str(found.value)[:300])

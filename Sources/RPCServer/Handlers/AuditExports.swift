@@ -7,7 +7,7 @@ import EventLoop
 /// the database has sent the chunk, however slow the reader, and who is waited for has neither a turn nor a connection.
 final class AuditExports: @unchecked Sendable {
   /// Bytes that chunks under way may take together, in all calls of the loop; each may take `AuditPace.fewest` rows in any case.
-  private static let memory = 16 << 20
+  private static let memory = 8 << 20
   /// What a record takes on the wire, about, in bytes.
   private static let recordBytes = 128
 
@@ -62,7 +62,7 @@ final class AuditExports: @unchecked Sendable {
 /// memory.
 struct AuditPace {
   static let fewest = 512
-  private static let most = 32_768
+  private static let most = 16_384
   private static let quick = Duration.milliseconds(50)
   private static let slow = Duration.milliseconds(500)
 

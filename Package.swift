@@ -152,6 +152,7 @@ let package = Package(
     .executableTarget(
       name: "segmentd-fuzz", dependencies: ["GRPC", "HTTP2", "EventLoop", "TestSupport", arguments], path: "Tests/Fuzz",
       swiftSettings: strict),
+    .testTarget(name: "TLSTests", dependencies: ["TLS", "CSSL"], swiftSettings: strict),
     .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "EventLoop", "TestSupport"], swiftSettings: strict),
     .testTarget(

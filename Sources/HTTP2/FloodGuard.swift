@@ -23,6 +23,9 @@ struct FloodGuard {
   private static let headLength = 9
   private static let acknowledged: UInt8 = 1
   private static let endStream: UInt8 = 1
+  private static let padded: UInt8 = 8
+  /// The length of a padded DATA frame that may be nothing but padding.
+  private static let mostPadding = 256
   private static let endHeaders: UInt8 = 4
   /// What a client may say about flow control, settings and priorities for each frame with content, in either direction.
   private static let emptyForEach = 4.0
@@ -112,7 +115,7 @@ struct FloodGuard {
 
   private mutating func count(length: Int, type: UInt8, flags: UInt8) -> Flood? {
     switch type {
-    case Kind.data where length > 0 || flags & Self.endStream != 0:
+    case Kind.data where length > (flags & Self.padded == 0 ? 0 : Self.mostPadding) || flags & Self.endStream != 0:
       emptyFrames.add(Self.emptyForEach)
     case Kind.headers:
       isHeaderBlockOpen = flags & Self.endHeaders == 0

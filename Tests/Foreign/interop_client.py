@@ -21,10 +21,21 @@ WHITESPACE = "\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t
 GZIP = grpc.Compression.Gzip
 
 
+# The authority to trust, in PEM, when the calls go over TLS.
+authority = None
+
+
+def open_channel(address):
+    # A connection of its own: the proxies take up with each connection.
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    if authority is None:
+        return grpc.insecure_channel(address, options)
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(authority), options)
+
+
 @contextlib.contextmanager
 def stub(address):
-    # A connection of its own: the proxies take up with each connection.
-    with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+    with open_channel(address) as channel:
         yield test_pb2_grpc.TestServiceStub(channel)
 
 
@@ -177,7 +188,7 @@ def unimplemented_method(address):
 
 
 def unimplemented_service(address):
-    with grpc.insecure_channel(address) as channel:
+    with open_channel(address) as channel:
         service = test_pb2_grpc.UnimplementedServiceStub(channel)
         fails(grpc.StatusCode.UNIMPLEMENTED, lambda: service.UnimplementedCall(empty_pb2.Empty()))
 

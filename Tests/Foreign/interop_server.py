@@ -90,14 +90,21 @@ def answers(request, context):
 
 
 @contextlib.contextmanager
-def grpcio_server():
-    """Yields HOST:PORT."""
+def grpcio_server(certificate=None):
+    """Yields HOST:PORT. With a certificate and its key it speaks TLS, and no case asks what was compressed: nobody looks on."""
     service = TestService()
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
     test_pb2_grpc.add_TestServiceServicer_to_server(service, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    if certificate is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        chain, key = [path.read_bytes() for path in certificate]
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(key, chain)]))
     server.start()
     try:
+        if certificate is not None:
+            yield f"127.0.0.1:{port}"
+            return
         with recording_proxy(f"127.0.0.1:{port}") as (address, service.compressed, _):
             yield address
     finally:

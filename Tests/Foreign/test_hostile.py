@@ -5,6 +5,7 @@ The server is EchoServer with short limits; what it has refused is read from its
 
 import contextlib
 import os
+import socket
 import struct
 import threading
 import time
@@ -14,7 +15,7 @@ import hpack
 import pytest
 from conftest import Process, binary
 from raw_http2 import (
-    ACK, CALM, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, PRIORITY, RST, SETTINGS, WINDOW,
+    ACK, CALM, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PING, PREFACE, PRIORITY, RST, SETTINGS, WINDOW,
     RawPeer as Hostile, call, frame, headers, message,
 )
 from test_runtime import PATIENCE, WRAPPER, eventually, unary
@@ -97,10 +98,14 @@ def flood(hostile, data, seconds=PATIENCE):
         ("reset_floods", frame(RST, struct.pack("!I", 8), 0, 1) * 100),
         ("empty_frame_floods", frame(PRIORITY, struct.pack("!IB", 0, 1), 0, 1) * 1000),
         ("empty_frame_floods", frame(WINDOW, struct.pack("!I", 1)) * 1000),
+        ("empty_frame_floods", frame(WINDOW, struct.pack("!I", 1), 0, 1) * 1000),
         ("empty_frame_floods", frame(DATA, b"", 0, 1) * 1000),
+        ("empty_frame_floods", frame(DATA, b"\0", PADDED, 1) * 1000),
+        ("empty_frame_floods", frame(PING, bytes(8), ACK) * 1000),
         ("empty_frame_floods", frame(99, b"") * 1000),
     ],
-    ids=["ping", "settings", "settings-window", "rst", "priority", "window", "empty-data", "unknown"],
+    ids=["ping", "settings", "settings-window", "rst", "priority", "window", "stream-window", "empty-data", "padding",
+         "ping-ack", "unknown"],
 )
 def test_frames_that_cost_the_client_nothing(counter, data):
     with serving() as server:
@@ -433,3 +438,97 @@ def test_streams_that_never_become_calls_are_bounded():
         eventually(recovered)
         # The polite client was refused meanwhile, in the way that makes clients try again.
         server.polite_failures = [e for e in server.polite_failures if e.code() != grpc.StatusCode.UNAVAILABLE]
+
+
+def test_headers_of_nothing_but_padding():
+    """Each begins a stream and is malformed, so that the server resets it."""
+    with serving() as server:
+        hostile, stream = Hostile(server.address), 1
+        while not hostile.closed.is_set() and stream < 200_000:
+            burst = b""
+            for _ in range(200):
+                burst += frame(HEADERS, b"\xff" + bytes(255), END_HEADERS | PADDED, stream)
+                stream += 2
+            if not hostile.send(burst):
+                break
+        hostile.ended()
+        assert server.counters()["reset_floods"] == 1
+
+
+def test_a_message_in_crumbs():
+    """One byte in each frame is slow, but no attack: it is taken, and nobody else waits for it."""
+    body = message(bytes(40_000))
+    with serving() as server:
+        hostile = Hostile(server.address)
+        hostile.send(headers(1, "/test.Echo/Collect"))
+        for start in range(0, len(body), 1000):
+            hostile.send(b"".join(frame(DATA, body[n : n + 1], 0, 1) for n in range(start, min(start + 1000, len(body)))))
+        hostile.send(frame(DATA, b"", END_STREAM, 1))
+        fields, answer = hostile.answer(1)
+        assert fields["grpc-status"] == "0" and answer == body
+        hostile.close()
+
+
+def test_lengths_that_no_message_has():
+    """A prefix that announces 4 GiB costs nothing, and one of the largest allowed only what has come of it."""
+    with serving() as server:
+        before = server.kib()
+        hostile = Hostile(server.address)
+        for n in range(300):
+            claim = 0xFFFFFFFF if n % 2 else 4 << 20
+            hostile.send(headers(2 * n + 1, "/test.Echo/Collect") + frame(DATA, struct.pack("!BI", 0, claim), 0, 2 * n + 1))
+        eventually(lambda: len({f[2] for f in hostile.kinds(HEADERS)}) == 150)
+        assert IS_SLOW or server.kib() - before < 8 << 10
+        hostile.close()
+
+
+def test_compressed_bombs_in_one_stream():
+    """Small on the wire and at the limit when inflated, one behind the other: none is inflated before its turn."""
+    import gzip
+
+    bomb = gzip.compress(bytes(4 << 20), 9)
+    body = b"\1" + struct.pack("!I", len(bomb)) + bomb
+    with serving() as server:
+        before = server.kib()
+        hostile = Hostile(server.address)
+        hostile.send(headers(1, "/test.Echo/Each", extra=[("grpc-encoding", "gzip")]))
+        for _ in range(50):
+            for start in range(0, len(body), 16000):
+                hostile.send(frame(DATA, body[start : start + 16000], 0, 1))
+        # It never opens its window, so the first answers are all that is made.
+        hostile.frame(DATA, 1)
+        server.polite_call()
+        assert IS_SLOW or server.kib() - before < MOST_KIB
+        # Inflated twice it is what it says only once: the inner one is a message like any other.
+        nested = gzip.compress(gzip.compress(bytes(64 << 20), 9), 9)
+        hostile.send(headers(3, "/test.Echo/Unary", extra=[("grpc-encoding", "gzip")]))
+        hostile.send(frame(DATA, b"\1" + struct.pack("!I", len(nested)) + nested, END_STREAM, 3))
+        eventually(lambda: any(f[2] == 3 for f in hostile.kinds(HEADERS)))
+        hostile.close()
+
+
+def test_a_peer_that_acknowledges_nothing():
+    """Neither SETTINGS nor PING: its calls are served all the same, until a ping goes unanswered."""
+    with serving("keepaliveInterval=300", "keepaliveTimeout=300") as server:
+        hostile = Hostile(server.address)
+        hostile.send(call(1))
+        assert hostile.answer(1)[0]["grpc-status"] == "0"
+        hostile.ended()
+        assert server.counters()["keepalives_timed_out"] == 1
+
+
+def test_connections_that_come_and_go():
+    """Thousands that connect and reset, some in the middle of a call."""
+    with serving() as server:
+        linger = struct.pack("ii", 1, 0)
+        host, port = server.address.rsplit(":", 1)
+        for n in range(3000):
+            with socket.create_connection((host, int(port)), PATIENCE) as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                if n % 3 == 1:
+                    connection.sendall(PREFACE[: n % 24])
+                elif n % 3 == 2:
+                    connection.sendall(PREFACE + frame(SETTINGS) + call(1, "/test.Echo/Sleep", b"3600000"))
+        eventually(lambda: server.counters()["connections"] == 1)
+        assert server.counters()["running_handlers"] <= 1
+        assert server.counters()["connections_refused"] == 0

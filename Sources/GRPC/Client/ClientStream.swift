@@ -115,7 +115,11 @@ final class ClientStream: StreamDelegate, @unchecked Sendable {
     if stream.isHeaderListTooLarge {
       return abandon(RPCError(.resourceExhausted, "the response's metadata is over the limit"))
     }
-    if state == .waiting, !(100..<200).contains(head.httpStatus) {
+    if state == .waiting, (100..<200).contains(head.httpStatus), !endStream {
+      head = ResponseHead()
+      return
+    }
+    if state == .waiting {
       if let refusal = head.refusal, head.status == nil { return abandon(refusal) }
       state = .receiving
       inbound.encoding = head.encoding
@@ -129,7 +133,7 @@ final class ClientStream: StreamDelegate, @unchecked Sendable {
   }
 
   func streamReceivedEnd(_ stream: HTTP2Stream) {
-    end(head.error)
+    end(RPCError(.internalError, "the server ended the call without trailers"))
   }
 
   func streamClosed(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode, connectionLost: Bool) {

@@ -74,7 +74,7 @@ struct ResponseHead {
 
   /// The call's end as the trailers tell it; nil for OK.
   var error: RPCError? {
-    guard let status else { return RPCError(.internalError, "the server ended the call without a grpc-status") }
+    guard let status else { return RPCError(.unknown, "the server ended the call without a grpc-status") }
     return status == .ok ? nil : RPCError(status, message, details: details)
   }
 }

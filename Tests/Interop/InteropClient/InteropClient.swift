@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLoop
 import GRPC
+import InteropMessages
 import TLS
 
 /// The client of gRPC's interoperability tests, on the runtime that segctl has. Exits with 0 when the case passed.
@@ -24,6 +25,21 @@ struct InteropClient: ParsableCommand {
   var authorities: String?
   @Option(name: .customLong("server_host_override"), help: "What the server's certificate must be for.")
   var serverName: String?
+
+  @Option(
+    name: .customLong("use_test_ca"), help: "true or false: trust the authority of --ca_file, which must be given.")
+  var usesTestAuthority = false
+
+  static func main() {
+    let words = Array(CommandLine.arguments.dropFirst())
+    main(InteropFlags.completed(words, booleans: ["--use_tls", "--use_test_ca"]))
+  }
+
+  func validate() throws {
+    guard !usesTLS || !usesTestAuthority || authorities != nil else {
+      throw ValidationError("--use_test_ca needs --ca_file: no authority of a test is built in.")
+    }
+  }
 
   func run() throws {
     var configuration = ClientConfiguration()

@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLoop
 import GRPC
+import InteropMessages
 import TLS
 
 #if canImport(Glibc)
@@ -30,6 +31,10 @@ struct InteropServer: ParsableCommand {
   var certificate: String?
   @Option(name: .customLong("tls_key_file"), help: "Its key; the certificate's file unless given.")
   var key: String?
+
+  static func main() {
+    main(InteropFlags.completed(Array(CommandLine.arguments.dropFirst()), booleans: ["--use_tls"]))
+  }
 
   func validate() throws {
     guard !usesTLS || certificate != nil else { throw ValidationError("--use_tls needs --tls_cert_file.") }

@@ -8,13 +8,14 @@ struct AuditPieces: Sendable {
     SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off; SET LOCAL jit = off;
     """
 
-  /// $1 era, $2 transaction id, $3 sequence, $4 how many records. Looks at nothing but the index.
+  /// $1 era, $2 transaction id, $3 sequence, $4 how many records. Looks at nothing but the index: without its table's name, xid would
+  /// be the text above, which has none.
   private static let end = Statement(
     "audit_piece_end",
     """
     SELECT xid::text::bigint, sequence FROM segmentd.audit
     WHERE era = $1::integer AND (xid, sequence) > ($2::bigint::text::xid8, $3::bigint)
-    ORDER BY xid, sequence
+    ORDER BY audit.xid, audit.sequence
     OFFSET $4::bigint - 1 LIMIT 1
     """)
 

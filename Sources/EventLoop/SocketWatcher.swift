@@ -5,7 +5,9 @@ import CEvent
 /// The descriptor may belong to somebody else (libpq's sockets do); it must outlive the watcher.
 package final class SocketWatcher: @unchecked Sendable {
   private var readEvent: OpaquePointer?
+  /// Made when it is first wanted: most sockets always take what they are given, and an event costs an idle one memory.
   private var writeEvent: OpaquePointer?
+  private let descriptor: Int32
   private let onReadable: () -> Void
   private let onWritable: () -> Void
   /// Kept alive, so that the base outlives its events.
@@ -18,7 +20,11 @@ package final class SocketWatcher: @unchecked Sendable {
 
   /// Whether `onWritable` is called, once a turn, while there is room to write.
   package var watchesWriting = false {
-    didSet { if watchesWriting != oldValue { Self.set(writeEvent, watchesWriting) } }
+    didSet {
+      guard watchesWriting != oldValue else { return }
+      if writeEvent == nil { writeEvent = makeWriteEvent() }
+      Self.set(writeEvent, watchesWriting)
+    }
   }
 
   package convenience init(
@@ -31,6 +37,7 @@ package final class SocketWatcher: @unchecked Sendable {
     descriptor: Int32, on loop: EventLoop, onReadable: @escaping () -> Void, onWritable: @escaping () -> Void
   ) {
     self.loop = loop
+    self.descriptor = descriptor
     self.onReadable = onReadable
     self.onWritable = onWritable
     let me = Unmanaged.passUnretained(self).toOpaque()
@@ -40,12 +47,15 @@ package final class SocketWatcher: @unchecked Sendable {
         guard let context else { return }
         Unmanaged<SocketWatcher>.fromOpaque(context).takeUnretainedValue().onReadable()
       }, me)
-    writeEvent = event_new(
+  }
+
+  private func makeWriteEvent() -> OpaquePointer? {
+    event_new(
       loop.base, descriptor, Int16(EV_WRITE | EV_PERSIST),
       { _, _, context in
         guard let context else { return }
         Unmanaged<SocketWatcher>.fromOpaque(context).takeUnretainedValue().onWritable()
-      }, me)
+      }, Unmanaged.passUnretained(self).toOpaque())
   }
 
   deinit {

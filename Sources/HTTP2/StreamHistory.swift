@@ -10,7 +10,7 @@ struct StreamHistory {
   /// The numbers that were left out when that was done last.
   private var leftOut: Range<UInt32> = 0..<0
   /// Streams that the client has ended or reset, each in its place.
-  private var over = InlineArray<32, UInt32>(repeating: 0)
+  private var over = InlineArray<16, UInt32>(repeating: 0)
 
   /// A HEADERS frame, which begins a stream or is its trailers.
   /// - Returns: What the connection must end with, if it must.

@@ -11,7 +11,7 @@ import Testing
   private static func watch(_ change: (inout ServerLimits) -> Void = { _ in }) -> ConnectionWatch {
     var limits = ServerLimits()
     change(&limits)
-    return ConnectionWatch(limits, openedAt: start, jitter: 1)
+    return ConnectionWatch(SharedLimits(limits), openedAt: start, jitter: 1)
   }
 
   private static func at(_ seconds: Int) -> ContinuousClock.Instant { start + .seconds(seconds) }

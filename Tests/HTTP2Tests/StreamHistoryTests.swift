@@ -43,12 +43,12 @@ import Testing
 
   @Test("what shares a place with a later stream is forgotten, and ignored")
   mutating func forgotten() {
-    for id: UInt32 in stride(from: 1, through: 65, by: 2) {
+    for id: UInt32 in stride(from: 1, through: 33, by: 2) {
       #expect(history.headers(id, endsStream: true) == nil)
     }
     #expect(history.data(1, endsStream: false) == nil)
     #expect(history.data(3, endsStream: false) == .streamClosed)
-    #expect(history.data(65, endsStream: false) == .streamClosed)
+    #expect(history.data(33, endsStream: false) == .streamClosed)
   }
 
   @Test("even numbers and the connection's own are left to nghttp2")

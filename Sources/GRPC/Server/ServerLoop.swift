@@ -6,6 +6,7 @@ import TLS
 final class ServerLoop: @unchecked Sendable {
   let loop: EventLoop
   let configuration: ServerConfiguration
+  let limits: SharedLimits
   let hooks: ServerHooks
   let router: Router
   let codec = MessageCodec()
@@ -30,6 +31,7 @@ final class ServerLoop: @unchecked Sendable {
     self.loop = loop
     runner = HandlerRunner(on: loop)
     self.configuration = configuration
+    limits = SharedLimits(configuration.limits)
     self.hooks = hooks
     self.router = router
     self.budget = budget

@@ -48,7 +48,7 @@ struct ConnectionWatch {
     }
   }
 
-  private let limits: ServerLimits
+  private let shared: SharedLimits
   private let openedAt: Instant
   private let retiresAt: Instant
   private var drainedAt: Instant?
@@ -62,16 +62,18 @@ struct ConnectionWatch {
   private var crowded: Mark?
 
   /// - Parameter jitter: 0.9 to 1.1; connections that were opened together must not all end together.
-  init(_ limits: ServerLimits, openedAt: Instant, jitter: Double = .random(in: 0.9...1.1)) {
-    self.limits = limits
+  init(_ shared: SharedLimits, openedAt: Instant, jitter: Double = .random(in: 0.9...1.1)) {
+    self.shared = shared
     self.openedAt = openedAt
-    retiresAt = openedAt + limits.connectionAge * jitter
+    retiresAt = openedAt + shared.limits.connectionAge * jitter
     received = Mark(since: openedAt)
     frame = Mark(since: openedAt)
     calls = Mark(since: openedAt)
     sent = Mark(since: openedAt)
     written = Mark(since: openedAt)
   }
+
+  private var limits: ServerLimits { shared.limits }
 
   mutating func look(_ facts: Facts, at now: Instant) -> Verdict {
     guard facts.isEstablished else {

@@ -33,7 +33,7 @@ final class ServerConnection: @unchecked Sendable {
         opened.connection?.opened(stream)
       })
     lookedAt = .now
-    watch = ConnectionWatch(configuration.limits, openedAt: lookedAt)
+    watch = ConnectionWatch(server.limits, openedAt: lookedAt)
     // Connections may outlive the server's owner, and keep the share alive: what they hold is released when they close.
     http2 = HTTP2Connection(transport, session: session, buffers: buffers) { _ in
       if let connection = opened.connection {

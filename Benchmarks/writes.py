@@ -74,7 +74,7 @@ def bare(bench, database):
     script = bench.WORK / "write.sql"
     script.write_text(BARE.format(users=bench.USERS))
     rows = []
-    for clients in (1, 10, 50):
+    for clients in (1, 10, 20):
         out = subprocess.run(
             ["pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-T", str(max(2, int(bench.AIM))), "-f", script],
             env={**os.environ, **database.env}, capture_output=True, text=True)

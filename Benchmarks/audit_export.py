@@ -19,7 +19,8 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from bench import BIN, Database, PEERS_OUT, Server, WORK, backend_cpu, cpu, peak_memory, reset_peak_memory, say
+from bench import PEERS_OUT, Database
+from processes import BIN, WORK, Server, backend_cpu, cpu, peak_memory, reset_peak_memory, say
 
 RECORDS = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
 REPEATS = int(os.environ.get("REPEATS", "3"))

@@ -1,7 +1,7 @@
 """Measures segmentd beside what one would use instead, in one run on one machine, and writes docs/benchmarks.md.
 
-Started by `make bench`; `scripts/bench static idle rollouts expiries`
-measures these sections again, or some of them. Everything stays on loopback, every load is bounded, and only processes started here are ended.
+Started by `make bench`; `scripts/bench static idle exports follow rollouts expiries` measures these sections again, or some of them.
+Everything stays on loopback, every load is bounded, and only processes started here are ended.
 Environment: SECONDS (2) aimed length of one run, REPEATS (3), USERS (1000000), RECORDS (2000000), PEERS_OUT (where the
 peers' setup.sh put its builds; without them segmentd is measured beside pgbench and psql only).
 """
@@ -18,104 +18,17 @@ import time
 
 import background
 import writes
+from processes import (
+    AIM, BIN, REPEATS, ROOT, SHAPES, USERS, WORK, Server, backend_cpu, cpu, peak_memory, reset_peak_memory, say, segmentd,
+)
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-BIN = pathlib.Path(os.environ.get("SEGMENTD_BIN", ROOT / ".build" / "release"))
-WORK = ROOT / ".bench"
 PEERS_OUT = pathlib.Path(os.environ.get("PEERS_OUT", pathlib.Path(tempfile.gettempdir()) / "peers"))
-AIM = float(os.environ.get("SECONDS", "2"))
-REPEATS = int(os.environ.get("REPEATS", "3"))
-USERS = int(os.environ.get("USERS", "1000000"))
 RECORDS = int(os.environ.get("RECORDS", "2000000"))
-SHAPES = [(1, 1), (1, 100), (10, 10), (100, 10)]
-TICK = os.sysconf("SC_CLK_TCK")
 STATIC_PATH = "/bench.v1.Segments/GetUserSegments"
 QUERY_PATH = "/segmentation.v1.MembershipService/GetUserSegments"
 PLAIN_QUERY = (
     "SELECT segment_id FROM segmentd.memberships WHERE user_id = :u AND (expires_at IS NULL OR expires_at > now());"
 )
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-# --- processes ---------------------------------------------------------------------------------------------------
-
-
-class Server:
-    """A process that we started, ended with the block."""
-
-    def __init__(self, command, env=None, wait_for=None, port=None):
-        self.log = tempfile.TemporaryFile(mode="w+")
-        self.process = subprocess.Popen(
-            [str(c) for c in command], stdout=self.log, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}
-        )
-        self.pid = self.process.pid
-        deadline = time.monotonic() + 120
-        self.address = f"127.0.0.1:{port}" if port else None
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                sys.exit(f"{command} ended:\n{self.text()}")
-            if wait_for and (found := re.search(wait_for, self.text())):
-                self.address = found[1]
-                return
-            if port and subprocess.run(
-                ["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}"], stderr=subprocess.DEVNULL
-            ).returncode == 0:
-                return
-            time.sleep(0.05)
-        self.stop()
-        sys.exit(f"{command} did not start:\n{self.text()}")
-
-    def text(self):
-        self.log.seek(0)
-        return self.log.read()
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(30)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-
-def segmentd():
-    return Server(
-        [BIN / "segmentd", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", WORK / "data"],
-        wait_for=r"listening on ([\d.]+:\d+)",
-    )
-
-
-def cpu(pid):
-    """User and system seconds of a process, all its threads."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def backend_cpu(postmaster):
-    total = 0.0
-    for child in pathlib.Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split():
-        try:
-            total += int(pathlib.Path(f"/proc/{child}/schedstat").read_text().split()[0]) / 1e9
-        except (OSError, ValueError):
-            pass
-    return total
-
-
-def peak_memory(pid):
-    return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) / 1024
-
-
-def reset_peak_memory(pid):
-    try:
-        pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
-    except OSError:
-        pass
 
 
 # --- unary calls -------------------------------------------------------------------------------------------------
@@ -319,7 +232,6 @@ def idle_section():
     return f"The server's memory for each, by `Benchmarks/idle_connections.py`: {idle_connections()}.\n"
 
 
-
 def unary_table(rows):
     text = "| server | connections x streams | calls/s | server us/call | PostgreSQL us/call | peak RSS MiB |\n|---|---|---|---|---|---|\n"
     for label, shape, rate, used, used_pg, memory in rows:
@@ -342,7 +254,6 @@ def main():
         if not shutil.which(tool):
             sys.exit(f"{tool} is missing: run scripts/setup bench")
     WORK.mkdir(mode=0o755, exist_ok=True)
-    bench = sys.modules[__name__]
     body = request_body(42)
     static = static_section()
     with segmentd() as server:
@@ -351,7 +262,7 @@ def main():
         writes.clean(database)
         answered, varied = queries(server, database, body)
         limits = pgbench(database)
-        written, write_limits = writes.assignments(bench, server, database), writes.bare(bench, database)
+        written, write_limits = writes.assignments(server, database), writes.bare(database)
         writes.clean(database)
     idle = idle_section()
     behind = background.sections()
@@ -382,7 +293,7 @@ The query alone for random users, `pgbench -M prepared -j 1`:
 | clients | queries/s |
 |---|---|
 {pgbench_rows}
-{writes.section(bench, written, write_limits)}
+{writes.section(unary_table(written), write_limits)}
 ## {IDLE_TITLE}
 
 {idle}

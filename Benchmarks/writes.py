@@ -8,6 +8,8 @@ import statistics
 import subprocess
 import sys
 
+from processes import AIM, BIN, REPEATS, SHAPES, USERS, WORK, backend_cpu, cpu, peak_memory, say
+
 # What the server writes for a call, by itself: a membership of a user that is in none of these segments, and its audit record.
 BARE = """\\set u random(1, {users})
 \\set s random(1000000, 1000000000)
@@ -35,21 +37,21 @@ def clean(database):
         database.psql(statement)
 
 
-def assignments(bench, server, database):
+def assignments(server, database):
     """Calls/s and CPU a call; each run puts other users into a segment of its own."""
-    bench.say("Writes")
+    say("Writes")
     rows = []
-    for connections, streams in bench.SHAPES:
+    for connections, streams in SHAPES:
         samples = []
-        for turn in range(bench.REPEATS):
+        for turn in range(REPEATS):
             segment = f"WRITTEN_{connections}_{streams}_{turn}_{os.getpid()}"
             database.psql(
                 f"INSERT INTO segmentd.segments (id, slug) SELECT max(id) + 1, '{segment}' FROM segmentd.segments")
-            seconds = max(2, int(bench.AIM))
-            before, before_pg = bench.cpu(server.pid), bench.backend_cpu(database.postmaster)
+            seconds = max(2, int(AIM))
+            before, before_pg = cpu(server.pid), backend_cpu(database.postmaster)
             done = subprocess.run(
                 [str(a) for a in (
-                    bench.BIN / "load-client", "assign", server.address, segment, bench.USERS, seconds, connections, streams)],
+                    BIN / "load-client", "assign", server.address, segment, USERS, seconds, connections, streams)],
                 capture_output=True, text=True, timeout=120)
             if done.returncode:
                 sys.exit(f"writes: {done.stdout}{done.stderr}")
@@ -61,39 +63,39 @@ def assignments(bench, server, database):
             if written < calls * 0.9:
                 sys.exit(f"writes: {calls:.0f} calls were answered, and {written} memberships are there")
             samples.append((
-                rate, (bench.cpu(server.pid) - before) * 1e6 / calls,
-                (bench.backend_cpu(database.postmaster) - before_pg) * 1e6 / calls))
+                rate, (cpu(server.pid) - before) * 1e6 / calls,
+                (backend_cpu(database.postmaster) - before_pg) * 1e6 / calls))
         rate, used, used_pg = (statistics.median(column) for column in zip(*samples))
-        rows.append(("segmentd", f"{connections} x {streams}", rate, used, used_pg, bench.peak_memory(server.pid)))
-        bench.say(f"  UpdateUserSegments {connections:>3} x {streams:<3} {rate:>9,.0f} calls/s {used:6.1f} us server {used_pg:6.1f} us pg")
+        rows.append(("segmentd", f"{connections} x {streams}", rate, used, used_pg, peak_memory(server.pid)))
+        say(f"  UpdateUserSegments {connections:>3} x {streams:<3} {rate:>9,.0f} calls/s {used:6.1f} us server {used_pg:6.1f} us pg")
     return rows
 
 
-def bare(bench, database):
+def bare(database):
     """(clients, transactions/s) of pgbench."""
-    script = bench.WORK / "write.sql"
-    script.write_text(BARE.format(users=bench.USERS))
+    script = WORK / "write.sql"
+    script.write_text(BARE.format(users=USERS))
     rows = []
     for clients in (1, 10, 20):
         out = subprocess.run(
-            ["pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-T", str(max(2, int(bench.AIM))), "-f", script],
+            ["pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-T", str(max(2, int(AIM))), "-f", script],
             env={**os.environ, **database.env}, capture_output=True, text=True)
         found = re.search(r"tps = ([\d.]+)", out.stdout)
         if not found:
             sys.exit(f"pgbench: {out.stderr}")
         rows.append((clients, float(found[1])))
-        bench.say(f"  pgbench, one row a statement {clients:>3} clients {rows[-1][1]:>9,.0f} transactions/s")
+        say(f"  pgbench, one row a statement {clients:>3} clients {rows[-1][1]:>9,.0f} transactions/s")
     return rows
 
 
-def section(bench, rows, limits):
+def section(table, limits):
     limit_rows = "".join(f"| {clients} | {rate:,.0f} |\n" for clients, rate in limits)
     return f"""## Writes
 
-UpdateUserSegments: one segment for one user, who is not in it, all over a table of {bench.USERS:,} users; each answer comes behind the
+UpdateUserSegments: one segment for one user, who is not in it, all over a table of {USERS:,} users; each answer comes behind the
 commit (`load-client assign HOST:PORT SEGMENT USERS SECONDS CONNECTIONS STREAMS`).
 
-{bench.unary_table(rows)}
+{table}
 The membership and its audit record by one statement of one row, `pgbench -M prepared -j 1`:
 
 | clients | transactions/s |

@@ -14,27 +14,13 @@ The writer and each follower are processes of their own, in Python. Three clocks
 import argparse
 import json
 import multiprocessing
-import os
-import pathlib
-import re
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-BIN = pathlib.Path(os.environ.get("SEGMENTD_BIN", ROOT / ".build" / "release"))
-
-
-def stubs(folder):
-    from grpc_tools import protoc
-
-    protos = [str(p.relative_to(ROOT / "protos")) for p in (ROOT / "protos" / "segmentation").rglob("*.proto")]
-    if protoc.main(["protoc", f"-I{ROOT / 'protos'}", f"--python_out={folder}", f"--grpc_python_out={folder}", *protos]):
-        sys.exit("grpcio-tools could not compile protos/")
+from processes import BIN, fresh_segmentd
 
 
 def write(folder, address, rate, count, results):
@@ -101,17 +87,8 @@ def main():
     parser.add_argument("--followers", type=int, default=1)
     options = parser.parse_args()
     count = options.rate * options.seconds
-    folder = tempfile.mkdtemp(prefix="segmentd-latency-")
-    os.chmod(folder, 0o755)
-    os.mkdir(f"{folder}/stubs")
-    stubs(f"{folder}/stubs")
-    server = subprocess.Popen(
-        [BIN / "segmentd", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", f"{folder}/data"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )
-    try:
-        address = next(found[1] for line in server.stdout if (found := re.search(r"listening on (\S+:\d+)", line)))
-        threading.Thread(target=server.stdout.read, daemon=True).start()
+    with fresh_segmentd("latency") as (folder, server):
+        address = server.address
         subprocess.run([BIN / "segctl", "segment", "create", "MEASURED", "--address", address], check=True, stdout=subprocess.DEVNULL)
         users = "user_id,segment_slug\n" + "".join(f"{user},\n" for user in range(1, count + 1))
         subprocess.run(
@@ -143,10 +120,6 @@ def main():
             "changes": count, "followers": options.followers, "changes_per_second": round(count / sent),
             "from_record_time": summary(since_statement), "from_acknowledgement": summary(since_answer),
         }, indent=2))
-    finally:
-        server.terminate()
-        server.wait(30)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

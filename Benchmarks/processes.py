@@ -1,8 +1,10 @@
 """What the measurements share: their settings, the processes that they start, and what those take."""
 
+import contextlib
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,7 +56,7 @@ class Server:
     def stop(self):
         if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(60)
 
     def __enter__(self):
         return self
@@ -63,11 +65,34 @@ class Server:
         self.stop()
 
 
-def segmentd():
+def segmentd(data=WORK / "data"):
     return Server(
-        [BIN / "segmentd", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", WORK / "data"],
+        [BIN / "segmentd", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", data],
         wait_for=r"listening on ([\d.]+:\d+)",
     )
+
+
+def stubs(folder):
+    from grpc_tools import protoc
+
+    protos = [str(p.relative_to(ROOT / "protos")) for p in (ROOT / "protos" / "segmentation").rglob("*.proto")]
+    if protoc.main(["protoc", f"-I{ROOT / 'protos'}", f"--python_out={folder}", f"--grpc_python_out={folder}", *protos]):
+        sys.exit("grpcio-tools could not compile protos/")
+
+
+@contextlib.contextmanager
+def fresh_segmentd(name):
+    """A folder of its own with the protos' Python modules below `stubs`, and a segmentd on a private PostgreSQL in it; gone with
+    the block."""
+    folder = tempfile.mkdtemp(prefix=f"segmentd-{name}-")
+    os.chmod(folder, 0o755)
+    try:
+        os.mkdir(f"{folder}/stubs")
+        stubs(f"{folder}/stubs")
+        with segmentd(f"{folder}/data") as server:
+            yield folder, server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def cpu(pid):

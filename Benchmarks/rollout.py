@@ -12,18 +12,16 @@ lowered to 0.1 and deleted, and `segmentd audit check` goes through all of it. P
 import argparse
 import contextlib
 import json
-import os
 import pathlib
 import random
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-from follow_latency import BIN, stubs, summary
+from follow_latency import summary
+from processes import BIN, fresh_segmentd
 
 # What the server writes, in one statement: the memberships and an audit record each.
 BARE = """
@@ -41,15 +39,12 @@ BARE = """
 """
 
 
-class Server:
-    def __init__(self, folder):
+class Service:
+    """What is asked of the segmentd that is measured, and of its PostgreSQL."""
+
+    def __init__(self, folder, address):
         self.folder = folder
-        self.process = subprocess.Popen(
-            [BIN / "segmentd", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", f"{folder}/data"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )
-        self.address = next(found[1] for line in self.process.stdout if (found := re.search(r"listening on (\S+:\d+)", line)))
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        self.address = address
 
     def segctl(self, *arguments, **options):
         command = [BIN / "segctl", *map(str, arguments), "--address", self.address]
@@ -175,18 +170,9 @@ def main():
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="segmentd-rollout-")
-    os.chmod(folder, 0o755)
-    os.mkdir(f"{folder}/stubs")
-    stubs(f"{folder}/stubs")
-    sys.path.insert(0, f"{folder}/stubs")
-    server = Server(folder)
-    try:
-        print(json.dumps(measure(server, options.users, options.rounds), indent=2))
-    finally:
-        server.process.terminate()
-        server.process.wait(60)
-        shutil.rmtree(folder, ignore_errors=True)
+    with fresh_segmentd("rollout") as (folder, server):
+        sys.path.insert(0, f"{folder}/stubs")
+        print(json.dumps(measure(Service(folder, server.address), options.users, options.rounds), indent=2))
 
 
 if __name__ == "__main__":

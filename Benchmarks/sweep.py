@@ -12,18 +12,14 @@ import argparse
 import datetime
 import json
 import multiprocessing
-import os
 import pathlib
 import random
-import re
-import shutil
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 
-from follow_latency import BIN, stubs, summary
+from follow_latency import summary
+from processes import BIN, fresh_segmentd
 
 
 def call(folder, address, users, rate, stop, results):
@@ -137,22 +133,8 @@ def main():
     parser.add_argument("--rate", type=int, default=300)
     parser.add_argument("--idle", type=int, default=8, help="seconds of calls before and after")
     options = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="segmentd-sweep-")
-    os.chmod(folder, 0o755)
-    os.mkdir(f"{folder}/stubs")
-    stubs(f"{folder}/stubs")
-    server = subprocess.Popen(
-        [BIN / "segmentd", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", f"{folder}/data"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )
-    try:
-        address = next(found[1] for line in server.stdout if (found := re.search(r"listening on (\S+:\d+)", line)))
-        threading.Thread(target=server.stdout.read, daemon=True).start()
-        print(json.dumps(measure(folder, address, options), indent=2))
-    finally:
-        server.terminate()
-        server.wait(30)
-        shutil.rmtree(folder, ignore_errors=True)
+    with fresh_segmentd("sweep") as (folder, server):
+        print(json.dumps(measure(folder, server.address, options), indent=2))
 
 
 if __name__ == "__main__":

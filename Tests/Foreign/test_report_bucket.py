@@ -47,10 +47,7 @@ def reporting(s3):
     with tempfile.TemporaryDirectory(prefix="segmentd-test-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)
         reporting = BucketReporting(pathlib.Path(folder), s3)
-        lines = "".join(f"{1 + n % 100},SEGMENT_{n // 100}\n" for n in range(300))
-        done = reporting.segctl(
-            "import", "memberships", "-", "--create-users", "--create-segments", input="user_id,segment_slug\n" + lines)
-        assert done.returncode == 0, done.stderr
+        reporting.fill()
         yield reporting
         assert reporting.stop() == 0
         # Whatever was logged at the level trace, and refused meanwhile.

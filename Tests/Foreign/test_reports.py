@@ -38,7 +38,7 @@ def folder():
 
 
 class Reporting:
-    """A server with 300 memberships in its log, which a test may restart."""
+    """A server that a test may restart."""
 
     def __init__(self, folder, *flags):
         self.folder, self.flags = folder, flags
@@ -48,6 +48,13 @@ class Reporting:
         self.server = start_segmentd(self.folder, *self.flags, wrapper=False, env=env)
         self.channel = grpc.insecure_channel(self.server.address)
         self.stub = audit_rpc.AuditServiceStub(self.channel)
+
+    def fill(self):
+        """Puts 300 memberships into its log."""
+        lines = "".join(f"{1 + n % 100},SEGMENT_{n // 100}\n" for n in range(300))
+        done = self.segctl(
+            "import", "memberships", "-", "--create-users", "--create-segments", input="user_id,segment_slug\n" + lines)
+        assert done.returncode == 0, done.stderr
 
     def stop(self, sig=signal.SIGTERM):
         self.channel.close()
@@ -83,10 +90,7 @@ class Reporting:
 @pytest.fixture(scope="module")
 def reporting(folder):
     reporting = Reporting(folder)
-    lines = "".join(f"{1 + n % 100},SEGMENT_{n // 100}\n" for n in range(300))
-    done = reporting.segctl(
-        "import", "memberships", "-", "--create-users", "--create-segments", input="user_id,segment_slug\n" + lines)
-    assert done.returncode == 0, done.stderr
+    reporting.fill()
     yield reporting
     assert reporting.stop() == 0
 

@@ -9,14 +9,17 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import pytest
 
@@ -32,7 +35,7 @@ WIRE = {
     "test_service.py",
     "test_tls.py",
 }
-START_SECONDS = 300 if os.environ.get("SEGMENTD_WRAPPER") else 60
+START_SECONDS = 300 if os.environ.get("SEGMENTD_WRAPPER") else 120
 
 
 def pytest_configure(config):
@@ -83,7 +86,8 @@ class Process:
         self.lines = []
         self.address = None
         self._ready = threading.Event()
-        self.errors = tempfile.TemporaryFile(mode="w+")
+        # Read through its name: a descriptor of ours would share its position with the program that writes.
+        self.errors = tempfile.NamedTemporaryFile(prefix="segmentd-stderr-")
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=self.errors, text=True, cwd=cwd, env={**os.environ, **(env or {})}
         )
@@ -103,8 +107,7 @@ class Process:
         self._ready.set()
 
     def error_text(self):
-        self.errors.seek(0)
-        return self.errors.read()
+        return pathlib.Path(self.errors.name).read_text(errors="replace")
 
     def stop(self, sig=signal.SIGTERM, seconds=60):
         """Ends it by a signal and answers its exit code."""
@@ -116,6 +119,24 @@ class Process:
             self.process.kill()
             self.process.wait()
             raise AssertionError(f"did not end within {seconds} s of {sig!r}:\n{self.error_text()}")
+
+
+def eventually(condition, message="waited in vain", seconds=60):
+    """Waits until the condition holds, and answers its value."""
+    limit = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < limit, message
+        time.sleep(0.01)
+    return found
+
+
+def steady_address():
+    """HOST:PORT for a server that is to come back to it: below the ports that outgoing connections get meanwhile."""
+    for port in random.sample(range(10_000, 32_000), 1000):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return f"127.0.0.1:{port}"
+    raise AssertionError("no port is free")
 
 
 def binary(name):

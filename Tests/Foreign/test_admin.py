@@ -12,7 +12,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
-from conftest import Database, start_segmentd
+from conftest import Database, eventually, start_segmentd
 from segmentation.v1 import membership_service_pb2 as messages
 from segmentation.v1 import membership_service_pb2_grpc as rpc
 
@@ -29,7 +29,7 @@ def admin(server):
 
 
 def ask(admin, method, path, body=None, headers={}):
-    connection = http.client.HTTPConnection(*admin, timeout=20)
+    connection = http.client.HTTPConnection(*admin, timeout=60)
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
@@ -57,11 +57,11 @@ def test_prometheus_reads_every_metric(admin, channel):
     before = scrape(admin)
     stub = rpc.MembershipServiceStub(channel)
     for user in range(1, 11):
-        stub.GetUserSegments(messages.GetUserSegmentsRequest(user_id=user), timeout=10)
+        stub.GetUserSegments(messages.GetUserSegmentsRequest(user_id=user), timeout=60)
     with pytest.raises(grpc.RpcError):
-        stub.GetUserSegments(messages.GetUserSegmentsRequest(user_id=-1), timeout=10)
+        stub.GetUserSegments(messages.GetUserSegmentsRequest(user_id=-1), timeout=60)
     with pytest.raises(grpc.RpcError):
-        channel.unary_unary("/no.such.Service/Call")(b"", timeout=10)
+        channel.unary_unary("/no.such.Service/Call")(b"", timeout=60)
     after = scrape(admin)
     method = {"grpc_service": "segmentation.v1.MembershipService", "grpc_method": "GetUserSegments"}
 
@@ -80,7 +80,8 @@ def test_prometheus_reads_every_metric(admin, channel):
     assert "no.such.Service" not in str(after)
     assert value(after, "segmentd_grpc_connections_open") >= 1
     assert value(after, "segmentd_grpc_connections_accepted_total") >= 1
-    assert value(after, "segmentd_grpc_calls_running") == 0
+    # Those of tests before this one may end a moment later.
+    eventually(lambda: value(scrape(admin), "segmentd_grpc_calls_running") == 0)
     for name in (
         "segmentd_database_connections", "segmentd_database_waiting", "segmentd_database_wait_seconds_count",
         "segmentd_database_retries_total", "segmentd_loop_lag_seconds_count", "segmentd_loop_cpu_seconds_total",
@@ -90,12 +91,12 @@ def test_prometheus_reads_every_metric(admin, channel):
         assert value(after, name) is not None, name
     assert value(after, "segmentd_build_info") == 1
     assert abs(value(after, "process_start_time_seconds") - time.time()) < 3600
-    assert value(after, "segmentd_sweeper_last_success_timestamp_seconds") > time.time() - 3600
+    eventually(lambda: value(scrape(admin), "segmentd_sweeper_last_success_timestamp_seconds") > time.time() - 3600)
     assert all(family.documentation for family in after.values())
 
 
 def test_a_histogram_is_whole(admin, channel):
-    rpc.MembershipServiceStub(channel).GetUserSegments(messages.GetUserSegmentsRequest(user_id=1), timeout=10)
+    rpc.MembershipServiceStub(channel).GetUserSegments(messages.GetUserSegmentsRequest(user_id=1), timeout=60)
     family = scrape(admin)["grpc_server_handling_seconds"]
     series = {}
     for sample in family.samples:
@@ -134,7 +135,7 @@ def test_what_is_not_offered_is_refused(admin, method, path, status):
 
 
 def raw(admin, sent):
-    with socket.create_connection(admin, timeout=20) as peer:
+    with socket.create_connection(admin, timeout=60) as peer:
         peer.sendall(sent)
         received = b""
         while part := peer.recv(65536):
@@ -158,7 +159,7 @@ def raw(admin, sent):
 )
 def test_garbage_gets_no_more_than_a_refusal(admin, sent):
     answer = b""
-    with socket.create_connection(admin, timeout=20) as peer:
+    with socket.create_connection(admin, timeout=60) as peer:
         try:
             peer.sendall(sent)
             peer.shutdown(socket.SHUT_WR)
@@ -172,7 +173,7 @@ def test_garbage_gets_no_more_than_a_refusal(admin, sent):
 
 def test_who_hangs_up_before_the_answer_is_not_missed(admin):
     for _ in range(50):
-        peer = socket.create_connection(admin, timeout=20)
+        peer = socket.create_connection(admin, timeout=60)
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
         peer.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
         peer.close()
@@ -180,14 +181,15 @@ def test_who_hangs_up_before_the_answer_is_not_missed(admin):
 
 
 def test_slow_and_many_connections_do_not_keep_others_out(admin):
-    peers = [socket.create_connection(admin, timeout=20) for _ in range(200)]
+    peers = [socket.create_connection(admin, timeout=60) for _ in range(200)]
     try:
+        # It would be cut off after 10 s.
         begin = time.monotonic()
         # Of the first ones, so that the many do not count among the cut off: a byte now and then.
         drip = peers[0]
         drip.sendall(b"GET /healthz HTTP/1.1\r\n")
         while True:
-            assert time.monotonic() - begin < 20, "a connection that drips is not cut off"
+            assert time.monotonic() - begin < 60, "a connection that drips is not cut off"
             try:
                 drip.sendall(b"X")
                 drip.settimeout(0.2)
@@ -209,16 +211,21 @@ def test_the_log_level_changes_while_running(data_dir):
     folder.chmod(0o755)
     server = start_segmentd(folder, "--log-format", "json", "--slow-call-threshold", "1ms", wrapper=False)
     try:
-        admin = admin_address(server)
+        admin, database = admin_address(server), Database(folder)
         assert ask(admin, "GET", "/loglevel")[2] == "info\n"
         with grpc.insecure_channel(server.address) as channel:
             stub = rpc.MembershipServiceStub(channel)
             request = messages.GetUserSegmentsRequest(user_id=1)
-            stub.GetUserSegments(request, timeout=10, metadata=[("x-request-id", "quiet")])
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%user_id = $1%'"
+            with database.session("BEGIN; LOCK TABLE segmentd.memberships IN ACCESS EXCLUSIVE MODE"):
+                slow = stub.GetUserSegments.future(request, timeout=60, metadata=[("x-request-id", "quiet")])
+                eventually(lambda: database.query(waiting) != "0")
+                time.sleep(0.01)
+            slow.result()
             assert ask(admin, "PUT", "/loglevel", "debug")[::2] == (200, "debug\n")
-            stub.GetUserSegments(request, timeout=10, metadata=[("x-request-id", "loud")])
+            stub.GetUserSegments(request, timeout=60, metadata=[("x-request-id", "loud")])
             assert ask(admin, "POST", "/loglevel", "level=ERROR")[::2] == (200, "error\n")
-            stub.GetUserSegments(request, timeout=10, metadata=[("x-request-id", "silent")])
+            stub.GetUserSegments(request, timeout=60, metadata=[("x-request-id", "silent")])
         for wrong in ("", "chatty", "level=", "\0", "debug" * 1000):
             status = ask(admin, "PUT", "/loglevel", wrong)[0]
             assert status in (400, 413)
@@ -230,7 +237,6 @@ def test_the_log_level_changes_while_running(data_dir):
     assert calls["loud"]["message"] in ("call ended", "slow call") and calls["loud"]["metadata"]["status"] == "OK"
     assert calls["loud"]["metadata"]["path"] == "/segmentation.v1.MembershipService/GetUserSegments"
     assert "silent" not in calls
-    # The first call connects to PostgreSQL, which takes longer than a millisecond.
     assert calls["quiet"]["message"] == "slow call" and calls["quiet"]["level"] == "warning"
 
 
@@ -243,13 +249,14 @@ def test_readiness_names_what_is_missing_and_health_stays_as_it_is(data_dir):
     admin = admin_address(server)
 
     def wait_for(status, words):
-        deadline = time.monotonic() + 30
-        while (answer := ask(admin, "GET", "/readyz"))[0] != status or words not in answer[2]:
-            assert time.monotonic() < deadline, answer
-            time.sleep(0.05)
-        assert value(scrape(admin), "segmentd_ready") == (status == 200)
+        def is_told():
+            found, _, text = ask(admin, "GET", "/readyz")
+            return found == status and words in text and value(scrape(admin), "segmentd_ready") == (status == 200)
+
+        # A look may take longer than it is given, on a busy machine: then the next one counts.
+        eventually(is_told, f"it never says {status} {words}")
         with grpc.insecure_channel(server.address) as channel:
-            health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+            health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=60)
         assert health.status == health_pb2.HealthCheckResponse.SERVING
 
     def wait_until_looked_at(table):

@@ -1,6 +1,7 @@
 import Contract
 import EventLoop
 import GRPC
+import Synchronization
 
 #if canImport(Glibc)
   import Glibc
@@ -13,8 +14,12 @@ import GRPC
 ///
 ///     load-client get HOST:PORT,... PATH USERS SECONDS CONNECTIONS STREAMS
 ///     load-client assign HOST:PORT,... SEGMENT USERS SECONDS CONNECTIONS STREAMS
+///
+/// SIGTERM ends it earlier, as if the time were over.
 @main
 struct LoadClient {
+  private static let isStopped = Atomic<Bool>(false)
+
   static func main() async throws {
     let arguments = Array(CommandLine.arguments.dropFirst())
     let numbers = arguments.dropFirst(3).compactMap { Int64($0) }
@@ -36,6 +41,10 @@ struct LoadClient {
     let target = try Target(arguments[1])
     let loop = try EventLoop(name: "load")
     let thread = try loop.start()
+    let signal = try await loop.perform {
+      SignalWatcher(SIGTERM, on: loop) { isStopped.store(true, ordering: .relaxed) }
+    }
+    defer { withExtendedLifetime(signal) {} }
     let begin = ContinuousClock.now
     let end = begin + .seconds(numbers[1])
     let count = await withTaskGroup(of: Int.self) { group in
@@ -58,7 +67,7 @@ struct LoadClient {
   /// One call after the other; ends the program when one fails.
   private static func calls(_ load: any Load, on channel: Channel, until end: ContinuousClock.Instant) async -> Int {
     var count = 0
-    while ContinuousClock.now < end {
+    while ContinuousClock.now < end, !isStopped.load(ordering: .relaxed) {
       do { try await load.call(channel) } catch {
         print("load-client: \(error)")
         exit(1)

@@ -2,15 +2,22 @@ import GRPC
 import HTTP2
 
 /// Limits from the command line: `idleTimeout=200` (times in milliseconds).
-enum EchoLimits {
+struct EchoLimits {
   struct Unknown: Error { let argument: String }
 
-  private static var times: [String: WritableKeyPath<ServerLimits, Duration>] {
+  var configuration = ServerConfiguration()
+  /// How long calls may go on when the server stops.
+  var grace = Duration.seconds(2)
+
+  private static var times: [String: WritableKeyPath<EchoLimits, Duration>] {
     [
-      "handshakeTimeout": \.handshakeTimeout, "frameTimeout": \.frameTimeout, "stallTimeout": \.stallTimeout,
-      "crowdedTimeout": \.crowdedTimeout, "idleTimeout": \.idleTimeout, "connectionAge": \.connectionAge,
-      "connectionAgeGrace": \.connectionAgeGrace, "keepaliveInterval": \.keepaliveInterval,
-      "keepaliveTimeout": \.keepaliveTimeout,
+      "handshakeTimeout": \.configuration.limits.handshakeTimeout, "frameTimeout": \.configuration.limits.frameTimeout,
+      "stallTimeout": \.configuration.limits.stallTimeout, "crowdedTimeout": \.configuration.limits.crowdedTimeout,
+      "idleTimeout": \.configuration.limits.idleTimeout, "connectionAge": \.configuration.limits.connectionAge,
+      "connectionAgeGrace": \.configuration.limits.connectionAgeGrace,
+      "keepaliveInterval": \.configuration.limits.keepaliveInterval,
+      "keepaliveTimeout": \.configuration.limits.keepaliveTimeout,
+      "tlsHandshakeTimeout": \.configuration.tlsHandshakeTimeout, "grace": \.grace,
     ]
   }
   private static var counts: [String: WritableKeyPath<ServerConfiguration, Int>] {
@@ -20,14 +27,13 @@ enum EchoLimits {
     ]
   }
 
-  static func configuration(_ arguments: [String]) throws -> ServerConfiguration {
-    var configuration = ServerConfiguration()
+  init(_ arguments: [String]) throws {
     for argument in arguments {
       let parts = argument.split(separator: "=").map(String.init)
       guard parts.count == 2, let number = Int(parts[1]) else { throw Unknown(argument: argument) }
-      if let path = times[parts[0]] {
-        configuration.limits[keyPath: path] = .milliseconds(number)
-      } else if let path = counts[parts[0]] {
+      if let path = Self.times[parts[0]] {
+        self[keyPath: path] = .milliseconds(number)
+      } else if let path = Self.counts[parts[0]] {
         configuration[keyPath: path] = number
       } else if parts[0] == "maxConcurrentStreams" {
         configuration.http2.maxConcurrentStreams = UInt32(clamping: number)
@@ -35,6 +41,5 @@ enum EchoLimits {
         throw Unknown(argument: argument)
       }
     }
-    return configuration
   }
 }

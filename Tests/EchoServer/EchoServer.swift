@@ -26,10 +26,11 @@ struct EchoServer {
       let others = try loops.dropFirst().map { try $0.start() }
       let extra = Array(arguments.dropFirst(2))
       let files = extra.filter { !$0.contains("=") }
-      var configuration = try EchoLimits.configuration(extra.filter { $0.contains("=") })
-      configuration.tlsHandshakeTimeout = .seconds(1)
-      if files.count == 2 { configuration.tls = try TLSServerIdentity(.init(certificate: files[0], key: files[1])) }
-      first.execute { [configuration] in first.spawn { await serve(endpoint, on: loops, configuration) } }
+      var limits = try EchoLimits(extra.filter { $0.contains("=") })
+      if files.count == 2 {
+        limits.configuration.tls = try TLSServerIdentity(.init(certificate: files[0], key: files[1]))
+      }
+      first.execute { [limits] in first.spawn { await serve(endpoint, on: loops, limits) } }
       first.run()
       for thread in others { thread.join() }
     } catch {
@@ -38,13 +39,13 @@ struct EchoServer {
   }
 
   private static func serve(
-    _ endpoint: Endpoint, on loops: [EventLoop], _ configuration: ServerConfiguration
+    _ endpoint: Endpoint, on loops: [EventLoop], _ limits: EchoLimits
   ) async {
     do {
       let stop = Promise<Void>(on: loops[0])
       let signals = [SIGTERM, SIGINT].map { SignalWatcher($0, on: loops[0]) { stop.succeed(()) } }
       let current = CurrentServer()
-      let server = try await GRPCServer(at: endpoint, on: loops, configuration: configuration) { _ in
+      let server = try await GRPCServer(at: endpoint, on: loops, configuration: limits.configuration) { _ in
         EchoService.router(current)
       }
       current.server = server
@@ -52,7 +53,7 @@ struct EchoServer {
       fflush(nil)
       try await stop.value()
       withExtendedLifetime(signals) {}
-      await server.shutDown(grace: .seconds(2))
+      await server.shutDown(grace: limits.grace)
       // Its routes hold it.
       current.server = nil
       for loop in loops { loop.stop() }

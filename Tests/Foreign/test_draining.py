@@ -7,7 +7,7 @@ import time
 
 import grpc
 import pytest
-from conftest import Process, binary, start_segmentd
+from conftest import Process, binary, start_segmentd, steady_address
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from segmentation.v1 import audit_service_pb2 as audit
 from segmentation.v1 import audit_service_pb2_grpc as audit_rpc
@@ -20,27 +20,16 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-def start_echo(address="127.0.0.1:0"):
-    return Process([*WRAPPER, binary("EchoServer"), address])
-
-
-def free_port():
-    """Below the ports that outgoing connections get, so that nobody takes it while a server restarts."""
-    for port in range(21_000, 32_000, 7):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise AssertionError("no port is free")
+def start_echo(address="127.0.0.1:0", *limits):
+    return Process([*WRAPPER, binary("EchoServer"), address, "1", *limits])
 
 
 @pytest.mark.wire
 def test_calls_that_run_when_the_signal_comes_all_finish():
-    process = start_echo()
+    process = start_echo("127.0.0.1:0", "grace=60000")
     with grpc.insecure_channel(process.address) as channel:
-        calls = [unary(channel, "Sleep").future(b"1500", timeout=PATIENCE) for _ in range(300)]
+        # Long enough for all of them to have begun, and for the signal to be seen, before the first one ends.
+        calls = [unary(channel, "Sleep").future(b"5000", timeout=PATIENCE * 3) for _ in range(300)]
         stream = channel.stream_stream("/test.Echo/Each")
         go_on = threading.Event()
 
@@ -49,7 +38,7 @@ def test_calls_that_run_when_the_signal_comes_all_finish():
             go_on.wait(PATIENCE)
             yield b"after"
 
-        answers = stream(requests(), timeout=PATIENCE)
+        answers = stream(requests(), timeout=PATIENCE * 3)
         assert next(answers) == b"before"
         counters = lambda: unary(channel, "Counters")(b"", timeout=PATIENCE).decode().split("\n")
         eventually(lambda: "running_handlers 302" in counters())
@@ -57,7 +46,7 @@ def test_calls_that_run_when_the_signal_comes_all_finish():
         eventually(lambda: refuses(process.address))
         go_on.set()
         assert list(answers) == [b"after"]
-        assert [c.result() for c in calls] == [b"1500"] * 300
+        assert [c.result() for c in calls] == [b"5000"] * 300
         assert process.process.wait(PATIENCE) == 0
 
 
@@ -71,9 +60,10 @@ def refuses(address):
     return False
 
 
-def counters(address):
+def connected(address, count):
+    """Waits until the server has so many connections; one of them is that of who asks, from the first time to the last."""
     with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
-        return unary(channel, "Counters")(b"", timeout=PATIENCE).decode().split("\n")
+        eventually(lambda: f"connections {count}" in unary(channel, "Counters")(b"", timeout=PATIENCE).decode().split("\n"))
 
 
 @pytest.mark.wire
@@ -81,7 +71,7 @@ def test_what_runs_on_after_the_grace_is_ended_with_a_status():
     process = start_echo()
     with grpc.insecure_channel(process.address) as channel:
         endless = unary(channel, "Sleep").future(b"3600000")
-        unary(channel, "Unary")(b"", timeout=PATIENCE)
+        eventually(lambda: b"running_handlers 2" in unary(channel, "Counters")(b"", timeout=PATIENCE).split(b"\n"))
         process.process.send_signal(signal.SIGTERM)
         error = failure(lambda: endless.result(timeout=PATIENCE))
         assert error.code() == grpc.StatusCode.UNAVAILABLE
@@ -91,15 +81,15 @@ def test_what_runs_on_after_the_grace_is_ended_with_a_status():
 
 @pytest.mark.wire
 def test_goaway_names_the_last_stream_that_was_served():
-    process = start_echo()
+    process = start_echo("127.0.0.1:0", "grace=60000")
     client = Hostile(process.address)
     client.send(call(1) + call(3, "/test.Echo/Sleep", b"300"))
-    eventually(lambda: client.frames)
+    client.answer(1)
     process.process.send_signal(signal.SIGTERM)
-    eventually(lambda: client.kinds(GOAWAY))
+    client.frame(GOAWAY)
+    ping = client.frame(PING)
     # On its way before the client has heard: still served.
     client.send(call(5))
-    ping = next(f for f in client.kinds(PING) if f[1] == 0)
     client.send(frame(PING, ping[3], ACK))
     client.ended()
     last = [int.from_bytes(f[3][:4], "big") for f in client.kinds(GOAWAY)]
@@ -108,10 +98,8 @@ def test_goaway_names_the_last_stream_that_was_served():
 
 
 def test_no_call_fails_while_two_servers_are_restarted_in_turn():
-    addresses = [f"127.0.0.1:{free_port()}"]
-    servers = [start_echo(addresses[0])]
-    addresses.append(f"127.0.0.1:{free_port()}")
-    servers.append(start_echo(addresses[1]))
+    servers = [start_echo(steady_address()) for _ in range(2)]
+    addresses = [server.address for server in servers]
     options = [("grpc.lb_policy_name", "round_robin"), ("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 200)]
     done, failures, count = threading.Event(), [], [0]
     with grpc.insecure_channel("ipv4:" + ",".join(addresses), options) as channel:
@@ -134,7 +122,7 @@ def test_no_call_fails_while_two_servers_are_restarted_in_turn():
                 assert servers[index].stop(seconds=PATIENCE) == 0
                 servers[index] = start_echo(addresses[index])
                 # The client finds it before the other one goes: its connection is there beside the one that asks.
-                eventually(lambda: "connections 2" in counters(addresses[index]))
+                connected(addresses[index], 2)
         done.set()
         for thread in threads:
             thread.join()
@@ -147,7 +135,7 @@ def test_no_call_fails_while_two_servers_are_restarted_in_turn():
 def test_health_tells_before_calls_are_refused_and_followers_get_their_last_token(data_dir, tmp_path_factory):
     folder = data_dir / "draining"
     folder.mkdir()
-    process = start_segmentd(folder, "--drain-pause", "1500ms", "--shutdown-grace", "20s")
+    process = start_segmentd(folder, "--drain-pause", "5s", "--shutdown-grace", "20s")
     with grpc.insecure_channel(process.address) as channel:
         users_rpc.UserServiceStub(channel).CreateUser(users.CreateUserRequest(user_id=1), timeout=PATIENCE)
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=PATIENCE * 2)

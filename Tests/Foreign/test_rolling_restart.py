@@ -2,12 +2,14 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import tempfile
+import time
 
 import grpc
 import pytest
-from conftest import Database, Process, binary, start_segmentd
+from conftest import Database, Process, binary, start_segmentd, steady_address
 from segmentation.v1 import membership_pb2
 from segmentation.v1 import membership_service_pb2 as memberships
 from segmentation.v1 import membership_service_pb2_grpc as membership_rpc
@@ -23,7 +25,7 @@ class Restartable:
 
     def __init__(self, url):
         self.url = url
-        self.start("127.0.0.1:0")
+        self.start(steady_address())
 
     def start(self, address):
         command = [binary("segmentd"), "serve", "--listen", address, "--admin-listen", "127.0.0.1:0"]
@@ -67,12 +69,13 @@ def servers():
 def test_no_call_fails_in_a_rolling_restart(servers):
     addresses = ",".join(each.address for each in servers)
     load = subprocess.Popen(
-        [binary("load-client"), "get", addresses, METHOD, str(USERS), "10", "4", "8"], stdout=subprocess.PIPE, text=True
+        [binary("load-client"), "get", addresses, METHOD, str(USERS), "600", "4", "8"], stdout=subprocess.PIPE, text=True
     )
-    restarts = 0
-    while load.poll() is None:
+    restarts, begin = 0, time.monotonic()
+    while load.poll() is None and (restarts < 6 or time.monotonic() - begin < 10):
         servers[restarts % 2].restart()
         restarts += 1
-    output = load.communicate(timeout=30)[0]
+    load.send_signal(signal.SIGTERM)
+    output = load.communicate(timeout=60)[0]
     assert load.returncode == 0, f"after {restarts} restarts: {output}"
-    assert int(output) > 0 and restarts >= 4
+    assert int(output) > 0 and restarts >= 6

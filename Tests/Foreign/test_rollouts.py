@@ -13,7 +13,7 @@ import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from conftest import Database, binary, start_segmentd
+from conftest import Database, binary, start_segmentd, steady_address
 from segmentation.v1 import segment_pb2
 from segmentation.v1 import segment_service_pb2 as segments_messages
 from segmentation.v1 import segment_service_pb2_grpc as segments_rpc
@@ -216,19 +216,20 @@ def test_a_rollout_survives_kill_9_and_puts_nobody_in_twice(killable):
     killable.check()
 
 
-def test_the_watch_goes_on_when_the_server_is_started_again(killable, free_address):
+def test_the_watch_goes_on_when_the_server_is_started_again(killable):
     """The server is killed and started on the same address while segctl waits."""
     killable.server.stop()
-    flags = ["--listen", free_address]
+    address = steady_address()
+    flags = ["--listen", address]
     killable.server = start_segmentd(killable.folder, *flags)
     killable.database = Database(killable.folder)
     rows = "user_id,segment_slug\n" + "".join(f"{BASE + n},\n" for n in range(5000))
-    segctl(free_address, "import", "memberships", "-", "--create-users", input=rows)
+    segctl(address, "import", "memberships", "-", "--create-users", input=rows)
     with killable.database.session("BEGIN; LOCK segmentd.memberships IN SHARE MODE"):
-        segctl(free_address, "segment", "create", "BIG", "--outreach", 0.42)
+        segctl(address, "segment", "create", "BIG", "--outreach", 0.42)
         watch = subprocess.Popen(
             [binary("segctl"), "segment", "rollout", "BIG", "--watch", "-o", "jsonl"], stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "SEGCTL_ADDRESS": free_address},
+            env={**os.environ, "SEGCTL_ADDRESS": address},
         )
         try:
             assert json.loads(watch.stdout.readline())["state"] in ("PENDING", "RUNNING")
@@ -242,12 +243,3 @@ def test_the_watch_goes_on_when_the_server_is_started_again(killable, free_addre
         watch.kill()
     assert watch.returncode == 0
     assert json.loads(out.splitlines()[-1])["state"] == "DONE"
-
-
-@pytest.fixture
-def free_address():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"

@@ -9,7 +9,7 @@ import threading
 import hpack
 
 # Everything takes longer under a wrapper such as valgrind.
-PATIENCE = 120 if os.environ.get("SEGMENTD_WRAPPER") else 20
+PATIENCE = 240 if os.environ.get("SEGMENTD_WRAPPER") else 60
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 ACK = END_STREAM = 1

@@ -121,13 +121,17 @@ def test_frames_that_cost_the_client_nothing(counter, data):
 def test_rapid_reset():
     """CVE-2023-44487: each call is cancelled as soon as it is made."""
     with serving() as server:
-        hostile, stream = Hostile(server.address), 1
-        while not hostile.closed.is_set() and stream < 400_000:
-            burst = b""
-            for _ in range(200):
-                burst += call(stream, "/test.Echo/Sleep", b"3600000") + frame(RST, struct.pack("!I", 8), 0, stream)
-                stream += 2
-            if not hostile.send(burst):
+        hostile = Hostile(server.address)
+        # Made before they are sent: what counts is how many come in a second.
+        block = headers(1, "/test.Echo/Sleep")[9:]
+        bursts = [
+            b"".join(
+                frame(HEADERS, block, END_HEADERS, stream) + frame(DATA, message(b"3600000"), END_STREAM, stream)
+                + frame(RST, struct.pack("!I", 8), 0, stream) for stream in range(first, first + 400, 2))
+            for first in range(1, 100_000, 400)
+        ]
+        for burst in bursts:
+            if hostile.closed.is_set() or not hostile.send(burst):
                 break
         hostile.ended()
         assert server.counters()["reset_floods"] == 1
@@ -169,8 +173,7 @@ def test_made_you_reset(name):
             if not hostile.send(burst):
                 break
         # Either it is a flood of resets, or an error of the connection, or the streams stay open and are bounded.
-        counters = server.counters()
-        assert counters["running_handlers"] <= 1025
+        assert server.counters()["running_handlers"] <= 1025
         if not hostile.closed.is_set():
             hostile.close()
         eventually(lambda: server.counters()["running_handlers"] <= 1)
@@ -180,7 +183,7 @@ def test_handlers_of_streams_that_are_gone_count():
     with serving("maxConcurrentStreams=10") as server:
         hostile = Hostile(server.address)
         for n in range(100):
-            hostile.send(call(2 * n + 1, "/test.Echo/Stubborn", b"2000"))
+            hostile.send(call(2 * n + 1, "/test.Echo/Stubborn", b"8000"))
             # A call that is gone before its handler has begun does not run at all.
             if n < 10:
                 eventually(lambda: server.counters()["running_handlers"] == n + 2)
@@ -198,7 +201,7 @@ def test_running_handlers_are_bounded():
     with serving("runningHandlers=50") as server:
         hostile = [Hostile(server.address) for _ in range(4)]
         for connection in hostile:
-            connection.send(b"".join(call(2 * n + 1, "/test.Echo/Sleep", b"300") for n in range(12)))
+            connection.send(b"".join(call(2 * n + 1, "/test.Echo/Sleep", b"5000") for n in range(12)))
         eventually(lambda: server.counters()["running_handlers"] >= 48)
         for connection in hostile:
             connection.send(b"".join(call(2 * n + 101, "/test.Echo/Sleep", b"300") for n in range(12)))
@@ -236,14 +239,14 @@ def test_hpack_bomb():
         hostile.send(headers(1, extra=bomb, end=True, encoder=encoder))
         reference = encoder.encode(bomb)
         assert len(reference) == 1
-        for n in range(1, 200):
+        for n in range(1, 60):
             # Never indexed, so that the bomb stays in the table.
             fields = [(":method", "POST"), (":scheme", "http"), (":path", "/test.Echo/Unary")]
             block = encoder.encode([hpack.NeverIndexedHeaderTuple(*field) for field in fields])
             block += reference * 16_000
             if not hostile.send(frame(HEADERS, block, END_HEADERS | END_STREAM, 2 * n + 1)):
                 break
-        eventually(lambda: server.counters()["header_lists_refused"] == 199)
+        eventually(lambda: server.counters()["header_lists_refused"] == 59)
         # Each is refused alone: the connection still serves.
         hostile.send(call(1001))
         eventually(lambda: any(f[2] == 1001 for f in hostile.kinds(DATA)))
@@ -254,7 +257,7 @@ def test_connections_are_bounded():
     with serving("connections=20") as server:
         many = [Hostile(server.address) for _ in range(60)]
         eventually(lambda: server.counters()["connections_refused"] == 41)
-        assert sum(not h.closed.is_set() for h in many) <= 20
+        eventually(lambda: sum(not h.closed.is_set() for h in many) == 19)
         for hostile in many:
             hostile.close()
         eventually(lambda: server.counters()["connections"] == 1)
@@ -266,13 +269,14 @@ def test_connections_are_bounded():
 
 @pytest.mark.parametrize("start", [b"", PREFACE[:10], PREFACE, PREFACE + frame(SETTINGS)[:5]], ids=["nothing", "half", "preface", "half-settings"])
 def test_a_handshake_that_never_ends(start):
-    with serving("handshakeTimeout=300") as server:
+    with serving("handshakeTimeout=1000") as server:
+        before = server.counters()["handshakes_timed_out"]
         many = [Hostile(server.address, preface=False) for _ in range(50)]
         for hostile in many:
             hostile.send(start)
         for hostile in many:
             hostile.ended()
-        assert server.counters()["handshakes_timed_out"] == 50
+        assert server.counters()["handshakes_timed_out"] == before + 50
 
 
 @pytest.mark.parametrize(
@@ -281,7 +285,7 @@ def test_a_handshake_that_never_ends(start):
     ids=["one-byte", "half-headers", "half-data", "headers-cut", "no-continuation"],
 )
 def test_half_a_frame(part):
-    with serving("frameTimeout=300") as server:
+    with serving("frameTimeout=1000") as server:
         hostile = Hostile(server.address)
         hostile.send(headers(1, "/test.Echo/Collect") if part[3:4] == bytes([DATA]) else b"")
         hostile.send(part)
@@ -326,37 +330,42 @@ def test_a_client_that_does_not_read():
 
 
 def test_a_slow_reader_is_no_stalled_one():
-    with serving("stallTimeout=400") as server:
-        stream = server.channel.unary_stream("/test.Echo/Expand")(b"400 16384", timeout=PATIENCE * 3)
+    with serving("stallTimeout=3000") as server:
+        stream = server.channel.unary_stream("/test.Echo/Expand")(b"600 16384", timeout=PATIENCE * 3)
         count = 0
         for _ in stream:
             count += 1
+            # In all longer than what stalls, and each time far shorter.
             if count % 40 == 0:
-                time.sleep(0.1)
-        assert count == 400
+                time.sleep(0.3)
+        assert count == 600
         assert server.counters()["connections_stalled"] == 0
 
 
 def test_idle_connections_are_told_to_go():
-    with serving("idleTimeout=400") as server:
-        idle = [Hostile(server.address) for _ in range(20)]
-        idle[0].send(call(1, "/test.Echo/Sleep", b"1500"))
-        for hostile in idle[1:]:
-            eventually(lambda: hostile.kinds(GOAWAY))
-        assert not idle[0].kinds(GOAWAY)
-        assert server.counters()["connections_idle"] == 19
+    with serving("idleTimeout=1000") as server:
+        busy, idle = Hostile(server.address), [Hostile(server.address) for _ in range(19)]
+        # A call that goes on until its request has ended.
+        busy.send(headers(1, "/test.Echo/Collect"))
+        for hostile in idle:
+            hostile.frame(GOAWAY)
+        # The polite client's own, should it have been kept from calling for so long.
+        eventually(lambda: server.counters()["connections_idle"] >= 19)
+        assert not busy.kinds(GOAWAY)
         # One that answers the ping behind the notice is closed without an error.
-        ping = next(f for f in idle[1].kinds(PING) if f[1] == 0)
-        idle[1].send(frame(PING, ping[3], ACK))
-        idle[1].ended()
-        assert idle[1].goaway() == 0
-        eventually(lambda: idle[0].kinds(DATA))
+        ping = idle[0].frame(PING)
+        idle[0].send(frame(PING, ping[3], ACK))
+        idle[0].ended()
+        assert idle[0].goaway() == 0
+        busy.send(frame(DATA, message(b"x"), END_STREAM, 1))
+        assert busy.answer(1)[1] == message(b"x")
+        idle.append(busy)
         for hostile in idle:
             hostile.close()
 
 
 def test_old_connections_end_gracefully():
-    with serving("connectionAge=500", "connectionAgeGrace=1500") as server:
+    with serving("connectionAge=500", "connectionAgeGrace=5000") as server:
         # The polite client changes connections and notices nothing; a call that goes on is ended after the grace.
         hostile = Hostile(server.address)
         hostile.send(call(1, "/test.Echo/Sleep", b"900") + call(3, "/test.Echo/Sleep", b"3600000"))
@@ -368,7 +377,7 @@ def test_old_connections_end_gracefully():
 
 
 def test_a_client_that_is_gone_is_found_by_a_ping():
-    with serving("keepaliveInterval=300", "keepaliveTimeout=300") as server:
+    with serving("keepaliveInterval=300", "keepaliveTimeout=2000") as server:
         hostile = Hostile(server.address)
         hostile.send(call(1, "/test.Echo/Sleep", b"3600000"))
         eventually(lambda: hostile.kinds(PING))
@@ -509,7 +518,7 @@ def test_compressed_bombs_in_one_stream():
 
 def test_a_peer_that_acknowledges_nothing():
     """Neither SETTINGS nor PING: its calls are served all the same, until a ping goes unanswered."""
-    with serving("keepaliveInterval=300", "keepaliveTimeout=300") as server:
+    with serving("keepaliveInterval=300", "keepaliveTimeout=2000") as server:
         hostile = Hostile(server.address)
         hostile.send(call(1))
         assert hostile.answer(1)[0]["grpc-status"] == "0"
@@ -530,5 +539,5 @@ def test_connections_that_come_and_go():
                 elif n % 3 == 2:
                     connection.sendall(PREFACE + frame(SETTINGS) + call(1, "/test.Echo/Sleep", b"3600000"))
         eventually(lambda: server.counters()["connections"] == 1)
-        assert server.counters()["running_handlers"] <= 1
+        eventually(lambda: server.counters()["running_handlers"] <= 1)
         assert server.counters()["connections_refused"] == 0

@@ -20,8 +20,8 @@ def server(data_dir):
     folder.mkdir()
     os.chmod(folder, 0o755)
     process = start_segmentd(
-        folder, "--max-connections", "5", "--max-pings", "1", "--handshake-timeout", "300ms", "--frame-timeout", "300ms",
-        "--idle-timeout", "1s", "--loops", "1",
+        folder, "--max-connections", "5", "--max-pings", "1", "--handshake-timeout", "1s", "--frame-timeout", "1s",
+        "--idle-timeout", "2s", "--loops", "1",
     )
     yield process
     assert process.stop() == 0, process.error_text()
@@ -54,6 +54,8 @@ def test_each_limit_is_a_setting_and_is_counted(server):
     assert metric(server, 'segmentd_grpc_connections_ended_total{reason="frame"}') == 1
     assert healthy(server)
 
+    # Nobody is left to take the place of one of these.
+    eventually(lambda: metric(server, "segmentd_grpc_connections_open") == 0)
     many = [Hostile(server.address) for _ in range(8)]
     eventually(lambda: metric(server, "segmentd_grpc_connections_refused_total") >= 3)
     # The log tells which client each limit has cut off, but not for every one of them.

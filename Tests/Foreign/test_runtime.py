@@ -21,7 +21,7 @@ pytestmark = pytest.mark.wire
 
 WRAPPER = shlex.split(os.environ.get("SEGMENTD_WRAPPER", ""))
 # Everything takes longer under a wrapper such as valgrind.
-PATIENCE = 120 if WRAPPER else 20
+PATIENCE = 240 if WRAPPER else 60
 LIMITLESS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
 

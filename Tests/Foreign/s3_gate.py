@@ -22,7 +22,8 @@ KEY_ID, SECRET, REGION, BUCKET = "AKIAGATEEXAMPLE", "gate/Secret+0123456789abcde
 
 
 class S3:
-    """`url` is the bucket's address. `failures` are what the next requests are answered with instead."""
+    """`url` is the bucket's address. `failures` are what the next requests are answered with instead, `deletions` the next
+    DELETEs."""
 
     def __init__(self):
         self.moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -33,6 +34,7 @@ class S3:
             "s3", endpoint_url=f"http://{self.behind}", region_name=REGION, aws_access_key_id=KEY_ID, aws_secret_access_key=SECRET)
         self.client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.failures = []
+        self.deletions = []
         self.requests = []
         self.stalled = threading.Event()
         self.go_on = threading.Event()
@@ -80,10 +82,11 @@ class Gate(http.server.BaseHTTPRequestHandler):
     do_HEAD = do_PUT = do_DELETE = do_GET
 
     def pass_on(self):
-        failure = self.s3.failures.pop(0) if self.s3.failures else None
+        failures = self.s3.deletions if self.command == "DELETE" and self.s3.deletions else self.s3.failures
+        failure = failures.pop(0) if failures else None
         if failure == "stall":
             self.s3.stalled.set()
-            self.s3.go_on.wait(60)
+            self.s3.go_on.wait(300)
             self.close_connection = True
             return
         if failure == "drop":

@@ -93,7 +93,7 @@ def server_compressed_unary(address):
         for wanted in (True, False):
             response = service.UnaryCall(large_request(response_compressed=flag(wanted)))
             expect_sizes([response], [LARGE_RESPONSE])
-            assert responses.get(timeout=10) is wanted
+            assert responses.get(timeout=60) is wanted
 
 
 def client_streaming(address):
@@ -131,7 +131,7 @@ def server_compressed_streaming(address):
     )
     with recording_proxy(address) as (address, _, responses), stub(address) as service:
         expect_sizes(list(service.StreamingOutputCall(request)), [31415, 92653])
-        assert [responses.get(timeout=10), responses.get(timeout=10)] == [True, False]
+        assert [responses.get(timeout=60), responses.get(timeout=60)] == [True, False]
 
 
 def ping_pong(address):

@@ -48,7 +48,7 @@ class TestService(test_pb2_grpc.TestServiceServicer):
     def expect_compressed(self, request, context):
         if not request.HasField("expect_compressed"):
             return
-        was = self.compressed.get(timeout=10)
+        was = self.compressed.get(timeout=60)
         if was != request.expect_compressed.value:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"compressed is {was}")
 

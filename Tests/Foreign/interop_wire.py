@@ -42,6 +42,38 @@ class Messages:
 
 
 @contextlib.contextmanager
+def stingy_proxy(target, most):
+    """Yields the address of a proxy that lets so many bytes of the answers on each connection through, and then keeps silent."""
+    host, port = target.rsplit(":", 1)
+    sockets = [socket.create_server(("127.0.0.1", 0))]
+
+    def pump(source, sink, left):
+        with contextlib.suppress(OSError):
+            while left and (data := source.recv(min(left, 65536))):
+                sink.sendall(data)
+                left -= len(data)
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = sockets[0].accept()
+                server = socket.create_connection((host, int(port)))
+                sockets.extend([client, server])
+                for arguments in [(client, server, 1 << 60), (server, client, most)]:
+                    threading.Thread(target=pump, args=arguments, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield "127.0.0.1:%d" % sockets[0].getsockname()[1]
+    finally:
+        for each in sockets:
+            # Closing alone would wake nobody.
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+@contextlib.contextmanager
 def recording_proxy(target):
     """Yields the proxy's address and two queues: whether each request, and each response, of the latest connection was
     compressed, in order."""

@@ -147,7 +147,7 @@ def test_retention_drops_whole_months_and_tokens_from_before_are_told(run_once):
             f"UPDATE segmentd.audit SET recorded_at = '{start}', effective_at = '{start}' WHERE user_id < 3")
         database.query(f"UPDATE segmentd.memberships SET assigned_at = '{start}' WHERE user_id < 3")
         assert server.stop() == 0
-        server = start_segmentd(folder, "--audit-retention", "32d", "--listen", server.address)
+        server = start_segmentd(folder, "--audit-retention", "32d")
         with grpc.insecure_channel(server.address) as channel:
             audit = audit_rpc.AuditServiceStub(channel)
 

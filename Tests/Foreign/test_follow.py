@@ -32,7 +32,7 @@ from test_service import csv_line, refusal, violations
 ids = itertools.count(70_000_000)
 NOW = audit_messages.AUDIT_POSITION_NOW
 OFTEN = Duration(nanos=100_000_000)
-SECONDS = 30
+SECONDS = 60
 # A transaction that runs, as the server's own do for a moment.
 HOLD = "BEGIN; DO 'BEGIN PERFORM pg_current_xact_id(); END'"
 
@@ -205,7 +205,8 @@ def test_a_server_that_stops_sends_followers_away_behind_their_last_token(folder
         assert last.heartbeat.resume_token
         error = refusal(lambda: stream)
         assert error.code() == grpc.StatusCode.UNAVAILABLE and "stopping" in error.details()
-    assert server.process.wait(60) == 0 and time.monotonic() - begun < 30
+    # Before the next heartbeat.
+    assert server.process.wait(60) == 0 and time.monotonic() - begun < 60
 
 
 # What the server writes for a new user, in a transaction that others may hold open.
@@ -330,7 +331,7 @@ def test_every_follower_sees_every_record_once_in_one_order(folder):
         for _ in range(8):
             with Database(folder).session(HOLD):
                 count = world.acknowledged.qsize()
-                deadline = time.monotonic() + 10
+                deadline = time.monotonic() + SECONDS
                 while world.acknowledged.qsize() < count + world.random.randint(5, 40) and not world.failures:
                     assert time.monotonic() < deadline, "nobody writes"
                     time.sleep(0.001)

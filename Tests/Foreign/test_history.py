@@ -38,7 +38,7 @@ def test_every_read_answers_as_of_an_instant(members, segments, segctl, now):
     before = now()
     for name in ("HI_A", "HI_B"):
         segctl("segment", "create", name)
-    segctl("user", "update", user, "--assign", "HI_A=2s", "--assign", "HI_B", "--create-user")
+    segctl("user", "update", user, "--assign", "HI_A=10s", "--assign", "HI_B", "--create-user")
     segctl("user", "update", other, "--assign", "HI_B", "--create-user")
     early = now()
     expiry = members.CheckMembership(messages.CheckMembershipRequest(user_id=user, segment=slug("HI_A"))).expires_at

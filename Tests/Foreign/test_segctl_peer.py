@@ -196,4 +196,4 @@ def test_sigterm_ends_a_stream_with_its_own_code(peer):
     assert process.stdout.read(1) == b"u"
     process.send_signal(signal.SIGTERM)
     process.stdout.close()
-    assert process.wait(10) == 143
+    assert process.wait(60) == 143

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import binary
+from conftest import binary, eventually
 
 MISMATCH, USAGE, BAD_INPUT, NO_INPUT = 3, 64, 65, 66
 USERS = range(76_000_001, 76_000_301)
@@ -83,14 +83,10 @@ def test_what_a_file_that_follows_has_come_to_is_checked_up_to_its_checkpoint(se
     command = [binary("segctl"), "--address", server.address, "audit", "stream", "--segment", "VERIFIED", "--follow"]
     process = subprocess.Popen([*command, "--output", str(file), "--resume"])
     try:
-        for _ in range(3000):
-            if file.exists() and file.read_text().count("\n") > len(USERS):
-                break
-            process.poll()
-            subprocess.run(["sleep", "0.01"])
+        eventually(lambda: file.exists() and file.read_text().count("\n") > len(USERS))
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
     with file.open("a") as tail:
         tail.write("half a li")
     done = verify(file)

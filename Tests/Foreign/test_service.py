@@ -13,6 +13,7 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
+from conftest import eventually
 from segmentation.v1 import audit_pb2, audit_service_pb2 as audit_messages
 from segmentation.v1 import membership_pb2 as m
 from segmentation.v1 import membership_service_pb2 as members_messages
@@ -150,11 +151,11 @@ def test_validate_only_changes_nothing(members, audit, user, slug):
 def test_an_expired_membership_is_gone_at_its_instant_and_deprived_once(members, audit, user, slug):
     answer = update(members, user, assign=[assign(slug, ttl=Duration(nanos=300_000_000))])
     promised = answer.outcomes[0].expires_at
-    while slugs_of(members, user):
-        pass
+    eventually(lambda: not slugs_of(members, user))
     assert datetime.datetime.now(datetime.timezone.utc) >= promised.ToDatetime(datetime.timezone.utc)
-    while len(found := records(audit, user_ids=[user])) < 2:
-        pass
+    eventually(lambda: len(records(audit, user_ids=[user])) > 1)
+    found = records(audit, user_ids=[user])
+    assert len(found) == 2
     assert found[1].action == audit_pb2.AUDIT_ACTION_DEPRIVE and found[1].cause == audit_pb2.AUDIT_CAUSE_EXPIRY
     assert found[1].effective_time == promised
 
@@ -200,7 +201,8 @@ def test_an_export_goes_on_behind_its_token(members, audit, user, slug):
     events = list(audit.StreamAudit(audit_messages.StreamAuditRequest()))
     token = events[-1].end.resume_token
     update(members, user, remove=[by_slug(slug)])
-    found = records(audit, start_token=token)
+    # Of this user only: memberships of other tests may expire meanwhile.
+    found = records(audit, start_token=token, user_ids=[user])
     assert [(r.user_id, r.action) for r in found] == [(user, audit_pb2.AUDIT_ACTION_DEPRIVE)]
 
 

@@ -214,7 +214,7 @@ def stubs(channel):
 @pytest.mark.parametrize("method, request_message, fields, code", CASES)
 def test_what_cannot_be_asked_is_refused_by_name(stubs, method, request_message, fields, code):
     message = iter(request_message) if isinstance(request_message, list) else request_message
-    error = refusal(lambda: stubs[method](message, timeout=10))
+    error = refusal(lambda: stubs[method](message, timeout=60))
     assert error.code() == code, error.details()
     assert violations(error) == fields, error.details()
 
@@ -232,7 +232,7 @@ def test_what_cannot_be_asked_is_refused_by_name(stubs, method, request_message,
 )
 def test_no_text_may_hold_a_nul(stubs, method, message, field):
     """Decoding refuses it, in whatever field."""
-    error = refusal(lambda: stubs[method](message, timeout=10))
+    error = refusal(lambda: stubs[method](message, timeout=60))
     assert error.code() == INVALID and violations(error) == [f"segmentation.v1.{field}"]
 
 
@@ -309,6 +309,6 @@ def test_forged_tokens_are_harmless(stubs):
         for field in ("start_token", "end_token"):
             request = audit.StreamAuditRequest(user_ids=[INT64_MAX - 7], **{field: forged})
             try:
-                assert list(stubs["StreamAudit"](request, timeout=10))[-1].WhichOneof("event") == "end"
+                assert list(stubs["StreamAudit"](request, timeout=60))[-1].WhichOneof("event") == "end"
             except grpc.RpcError as error:
                 assert error.code() == INVALID and violations(error) == [field], (era, xid, sequence, error)

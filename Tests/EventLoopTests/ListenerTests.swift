@@ -2,7 +2,7 @@ import EventLoop
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct ListenerTests {
+@Suite(.timeLimit(.minutes(5))) struct ListenerTests {
   private static func loopback(_ port: UInt16 = 0) throws -> SocketAddress {
     try #require(try SocketAddress.resolve(Endpoint(host: "127.0.0.1", port: port)).first)
   }
@@ -12,7 +12,7 @@ import Testing
     try await withLoop { loop in
       let echo = Echo(on: loop)
       let listener = try Listener(at: Self.loopback(), on: loop) { echo.accept($0) }
-      let socket = try await Socket.connected(to: [listener.address], on: loop, timeout: .seconds(5))
+      let socket = try await Socket.connected(to: [listener.address], on: loop, timeout: .seconds(60))
       #expect(try [1, 2, 3].withUnsafeBytes { try socket.write($0) } == 3 * MemoryLayout<Int>.size)
       var answer = [UInt8](repeating: 0, count: 64)
       try await eventually(on: loop) {
@@ -52,7 +52,7 @@ import Testing
     try await withLoop { loop in
       let address = try Listener.reserve(Self.loopback())
       let error = await #expect(throws: SocketError.self) {
-        try await Socket.connected(to: [address], on: loop, timeout: .seconds(5))
+        try await Socket.connected(to: [address], on: loop, timeout: .seconds(60))
       }
       #expect(error?.description.contains("connect to 127.0.0.1:\(address.port)") == true)
     }
@@ -63,7 +63,7 @@ import Testing
     try await withLoop { loop in
       let listener = try Listener(at: Self.loopback(), on: loop) { _ in }
       let closed = try Listener.reserve(Self.loopback())
-      _ = try await Socket.connected(to: [closed, listener.address], on: loop, timeout: .seconds(5))
+      _ = try await Socket.connected(to: [closed, listener.address], on: loop, timeout: .seconds(60))
     }
   }
 
@@ -72,7 +72,7 @@ import Testing
     try await withLoop { loop in
       let echo = Echo(on: loop)
       let listener = try Listener(at: Self.loopback(), on: loop) { echo.accept($0) }
-      let socket = try await Socket.connected(to: [listener.address], on: loop, timeout: .seconds(5))
+      let socket = try await Socket.connected(to: [listener.address], on: loop, timeout: .seconds(60))
       let log = Log()
       let watcher = SocketWatcher(
         socket, on: loop, onReadable: { log.entries.append((0, 0)) }, onWritable: { log.entries.append((1, 0)) })

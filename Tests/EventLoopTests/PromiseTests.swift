@@ -2,7 +2,7 @@ import EventLoop
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct PromiseTests {
+@Suite(.timeLimit(.minutes(5))) struct PromiseTests {
   struct Failure: Error, Equatable { let number: Int }
 
   @Test("a value that is there before the waiter is returned at once")

@@ -137,7 +137,7 @@ class Client:
         """Makes the call until its outcome is known, or once when it cannot be repeated."""
         call = Call(method, request)
         number = next(self.numbers)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while True:
             attempt = Attempt(f"{self.name}.{number}.{len(call.attempts)}", now())
             call.attempts.append(attempt)

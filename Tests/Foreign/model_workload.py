@@ -118,7 +118,7 @@ class Worker:
         method, request = self.random.choice([self.racing_update, self.racing_update, self.racing_user, self.racing_segment])()
         other = self.pool.submit(self.twin.ask, method, request)
         self.note(self.client.ask(method, request))
-        self.note(other.result(120))
+        self.note(other.result(240))
 
     def racing_update(self):
         return "UpdateUserSegments", self.update_request(self.request_id(1))

@@ -59,7 +59,7 @@ class World:
                 living = [s for n, s in enumerate(self.servers) if s and (number is None or n == number)]
                 if living:
                     return random.choice(living).address
-                assert self.changed.wait(60), "no server comes back"
+                assert self.changed.wait(120), "no server comes back"
 
     def restart(self, number=0, sig=signal.SIGKILL):
         with self.changed:
@@ -129,14 +129,14 @@ class World:
 
     def finish(self):
         """Waits until what goes on in the background is done."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while self.rows(UNFINISHED):
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
     def settle(self):
         """Waits until no statement of a server that was killed runs any more."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while self.rows("SELECT 1 AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"):
             assert time.monotonic() < deadline
             time.sleep(0.01)

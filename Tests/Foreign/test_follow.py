@@ -221,6 +221,10 @@ WRITE = """WITH u AS (INSERT INTO segmentd.users (user_id) VALUES ({user})),
 # --- the property ------------------------------------------------------------------------------------------------
 
 
+# What becomes of calls whose server is killed, or whose database cannot be had in time.
+LOST = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
 class World:
     """A server that is killed now and then, with those who write to it and those who follow it."""
 
@@ -268,7 +272,7 @@ class World:
                             )
                         self.acknowledged.put((user, slugs))
                 except grpc.RpcError as error:
-                    assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED), error
+                    assert error.code() in LOST, error
 
     def write_late(self, number, seed):
         """Writes in transactions that stay open while others commit, and some of which are rolled back."""
@@ -306,7 +310,7 @@ class World:
                         if self.target is not None and len(found) >= self.target:
                             return
                 except grpc.RpcError as error:
-                    assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED), error
+                    assert error.code() in LOST, error
                 stream.cancel()
 
 

@@ -76,7 +76,8 @@ def serving(*limits):
         yield server
         # The polite client has not noticed, and the attack has left nothing.
         assert not server.polite_failures
-        assert IS_SLOW or server.slowest < 1, f"a polite call took {server.slowest:.2f} s"
+        # Milliseconds but for the bombs, whose requests take their time on the one loop.
+        assert IS_SLOW or server.slowest < 3, f"a polite call took {server.slowest:.2f} s"
         assert IS_SLOW or server.kib() - before < MOST_KIB, f"{server.kib() - before} KiB more"
         server.polite_call()
     finally:

@@ -127,13 +127,21 @@ SPOILED = {
 @pytest.mark.parametrize("what", SPOILED)
 def test_a_service_that_loses_something_is_found_out(cluster, folder, seed, what):
     """A record that is not written, an expiry that is not kept, an answer that is forgotten, a conflict that is not seen."""
-    with World(cluster, f"model_without_{what}", folder) as world:
+    # Whether it shows depends on how the workers meet.
+    found = next(filter(None, (complaint(cluster, folder, seed + attempt, what, attempt) for attempt in range(10))), None)
+    assert found
+    print(found[:300])
+
+
+def complaint(cluster, folder, seed, what, attempt):
+    """The first thing that is wrong when the service is spoiled like that; None when nothing shows."""
+    with World(cluster, f"model_without_{what}_{attempt}", folder) as world:
         world.run(SPOILED[what])
         calls = work(world, seed, 200)
         world.finish()
         world.stop()
         world.settle()
-        with pytest.raises(Broken) as found:
-            for failure in Judge(world, calls).failures():
-                raise Broken(failure)
-    print(str(found.value)[:300])
+        try:
+            return next(iter(Judge(world, calls).failures()), None)
+        except Broken as error:
+            return str(error)

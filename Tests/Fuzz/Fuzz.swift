@@ -57,7 +57,7 @@ final class Fuzzer: @unchecked Sendable {
 
   /// How many connections are open at once.
   private static let width = 20
-  private static let patience = Duration.seconds(20)
+  private static let patience = Duration.seconds(60)
 
   private let loop: EventLoop
   private var random: SplitMix

@@ -4,7 +4,7 @@ import HTTP2
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct ChannelTests {
+@Suite(.timeLimit(.minutes(5))) struct ChannelTests {
   @Test("a server that is not there is UNAVAILABLE, and the message names it")
   func unreachable() async throws {
     try await withLoop { loop in

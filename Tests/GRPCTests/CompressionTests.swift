@@ -74,7 +74,7 @@ import Testing
 }
 
 /// Compression and metadata of the server, frame by frame.
-@Suite(.timeLimit(.minutes(1))) struct ServerAnswerTests {
+@Suite(.timeLimit(.minutes(5))) struct ServerAnswerTests {
   private static let text = Bytes("a text that repeats, a text that repeats, a text that repeats".utf8)
 
   private func compressed(_ bytes: Bytes) throws -> Bytes {

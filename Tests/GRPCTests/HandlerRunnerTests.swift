@@ -3,7 +3,7 @@ import GRPC
 import Testing
 
 /// Calls that arrive together, whose handlers share a task as long as none of them waits.
-@Suite(.timeLimit(.minutes(1))) struct HandlerRunnerTests {
+@Suite(.timeLimit(.minutes(5))) struct HandlerRunnerTests {
   private static let cancel: UInt32 = 8
 
   private func withPeer(_ body: @escaping @Sendable (ScriptedPeer, Fixture) async throws -> Void) async throws {

@@ -3,7 +3,7 @@ import GRPC
 import HTTP2
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct LoadTests {
+@Suite(.timeLimit(.minutes(5))) struct LoadTests {
   @Test(
     "1,000 calls at once on one connection, and more than the server allows wait their turn", arguments: [1000, 1500])
   func concurrent(_ count: Int) async throws {

@@ -3,7 +3,7 @@ import GRPC
 import Testing
 
 /// Every kind of call with every way it can end, over real sockets.
-@Suite(.timeLimit(.minutes(1))) struct MatrixTests {
+@Suite(.timeLimit(.minutes(5))) struct MatrixTests {
   static let kinds = Kind.allCases
 
   @Test("a call ends with OK and all its messages", arguments: kinds)

@@ -4,7 +4,7 @@ import HTTP2
 import Testing
 
 /// The server against a client that writes its own frames.
-@Suite(.timeLimit(.minutes(1))) struct ScriptedPeerTests {
+@Suite(.timeLimit(.minutes(5))) struct ScriptedPeerTests {
   private func withPeer(
     settings: KeyValuePairs<UInt16, UInt32>? = [:], configuration: ServerConfiguration = .init(),
     _ body: @escaping @Sendable (ScriptedPeer, Fixture) async throws -> Void

@@ -3,7 +3,7 @@ import GRPC
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct ShutdownTests {
+@Suite(.timeLimit(.minutes(5))) struct ShutdownTests {
   @Test("shutting down lets a call finish, and takes no more connections")
   func graceful() async throws {
     try await withServer { fixture in

@@ -20,6 +20,8 @@ enum Supervisor {
     unix_socket_directories = '$dir'
     fsync = off
     full_page_writes = off
+    # Its transactions would hold back readers of the log, whatever their database.
+    autovacuum = off
     max_connections = 200
     max_wal_size = 256MB
     END

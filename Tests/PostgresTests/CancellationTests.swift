@@ -2,7 +2,7 @@ import EventLoop
 import Postgres
 import Testing
 
-@Suite("Deadlines and callers that go away", .timeLimit(.minutes(1)))
+@Suite("Deadlines and callers that go away", .timeLimit(.minutes(5)))
 struct CancellationTests {
   private static let sleep = Statement("sleep", "SELECT pg_sleep(600), $1::text")
   private static let one = Statement("one", "SELECT 1")
@@ -31,7 +31,7 @@ struct CancellationTests {
         _ = try await pool.query(Self.sleep, [.text("x")], deadline: .now + .milliseconds(100))
       }
       #expect(error?.kind == .timedOut)
-      #expect(ContinuousClock.now - start < .seconds(5))
+      #expect(ContinuousClock.now - start < .seconds(60))
       #expect(try await sleeping(pool, name) == 0)
       try await expectServing(pool)
     }
@@ -62,19 +62,19 @@ struct CancellationTests {
 
   @Test("the server itself keeps a deadline, roughly, and the configured limit without one")
   func setsStatementTimeout() async throws {
-    try await withPool(connections: 1, configure: { $0.statementTimeout = .seconds(20) }) { pool in
+    try await withPool(connections: 1, configure: { $0.statementTimeout = .seconds(2000) }) { pool in
       let show = Statement("show", "SELECT setting::int8 FROM pg_settings WHERE name = 'statement_timeout'")
-      #expect(try await pool.query(show).int64(0, 0) == 20_000)
-      let near = try await pool.query(show, deadline: .now + .seconds(2)).int64(0, 0)
-      #expect(near >= 2000 && near <= 8000)
+      #expect(try await pool.query(show).int64(0, 0) == 2_000_000)
+      let near = try await pool.query(show, deadline: .now + .seconds(200)).int64(0, 0)
+      #expect((200_000...800_000).contains(near))
       // Still of the right size: nothing is sent again.
-      #expect(try await pool.query(show, deadline: .now + .milliseconds(1500)).int64(0, 0) == near)
-      #expect(try await pool.query(show, deadline: .now + .seconds(3600)).int64(0, 0) == 20_000)
-      let inTransaction = try await pool.transaction(deadline: .now + .seconds(1)) { connection in
+      #expect(try await pool.query(show, deadline: .now + .seconds(150)).int64(0, 0) == near)
+      #expect(try await pool.query(show, deadline: .now + .seconds(360_000)).int64(0, 0) == 2_000_000)
+      let inTransaction = try await pool.transaction(deadline: .now + .seconds(100)) { connection in
         try await connection.query(show).int64(0, 0)
       }
-      #expect(inTransaction >= 1000 && inTransaction <= 4000)
-      #expect(try await pool.query(show).int64(0, 0) == 20_000)
+      #expect((100_000...400_000).contains(inTransaction))
+      #expect(try await pool.query(show).int64(0, 0) == 2_000_000)
     }
   }
 

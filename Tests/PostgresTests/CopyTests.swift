@@ -3,7 +3,7 @@ import Foundation
 import Postgres
 import Testing
 
-@Suite("COPY", .timeLimit(.minutes(2)))
+@Suite("COPY", .timeLimit(.minutes(5)))
 struct CopyTests {
   @Test("a COPY hands over every row, and the connection goes on")
   func copiesOut() async throws {

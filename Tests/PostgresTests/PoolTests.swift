@@ -5,7 +5,7 @@ import Testing
 
 @testable import Postgres
 
-@Suite("The pool", .timeLimit(.minutes(2)))
+@Suite("The pool", .timeLimit(.minutes(5)))
 struct PoolTests {
   private static let one = Statement("one", "SELECT 1")
   private static let pid = Statement("pid", "SELECT pg_backend_pid()")
@@ -116,7 +116,7 @@ struct PoolTests {
   func survivesRestart() async throws {
     let cluster = try await PostgresCluster()
     defer { try? cluster.end() }
-    try await withPool(connections: 2, cluster: cluster) { pool in
+    try await withPool(connections: 2, cluster: cluster, configure: { $0.waitTimeout = .seconds(60) }) { pool in
       try await expectServing(pool)
       try await cluster.stop()
       let waiting = Task(executorPreference: testLoop) { try await pool.query(Self.one).int64(0, 0) }
@@ -135,13 +135,13 @@ struct PoolTests {
       ("postgres://[::1/x", "cannot be read"),
     ])
   func explainsWrongSettings(_ string: String, _ expected: String) async throws {
-    try await withPool(PostgresConfiguration(connectionString: string)) { pool in
+    try await withPool(PostgresConfiguration(connectionString: string, waitTimeout: .seconds(120))) { pool in
       let start = ContinuousClock.now
       let error = await #expect(throws: PostgresError.self) { _ = try await pool.query(Self.one) }
       #expect(error?.kind == .connectFailed)
       #expect(error?.description.contains(expected) == true, "\(error?.description ?? "")")
       #expect(error?.description.contains("\n") == false)
-      #expect(ContinuousClock.now - start < .seconds(3))
+      #expect(ContinuousClock.now - start < .seconds(60))
     }
   }
 

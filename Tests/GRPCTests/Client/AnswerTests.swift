@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What the client makes of a server's answer, right or wrong; the frames are the test's.
-@Suite(.timeLimit(.minutes(1))) struct AnswerTests {
+@Suite(.timeLimit(.minutes(5))) struct AnswerTests {
   /// An answer and what a call of one request and one response ends with.
   struct Answer: Sendable, CustomTestStringConvertible {
     let testDescription: String
@@ -62,7 +62,7 @@ import Testing
       let channel = Channel(to: server.endpoint, on: loop, configuration: configuration)
       let result = await Task(executorPreference: loop) {
         try await body(
-          channel.serverStreaming(Kind.unary.method, [5], options: CallOptions(timeout: .seconds(20))))
+          channel.serverStreaming(Kind.unary.method, [5], options: CallOptions(timeout: .seconds(60))))
       }.result
       channel.close()
       server.stop()

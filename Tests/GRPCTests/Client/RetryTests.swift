@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What becomes of a call when the server or the connection lets it down; the server's frames are the test's.
-@Suite(.timeLimit(.minutes(1))) struct RetryTests {
+@Suite(.timeLimit(.minutes(5))) struct RetryTests {
   private static let refusedStream: UInt32 = 7
 
   private func withServer(
@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  private static let once = CallOptions(timeout: .seconds(20))
+  private static let once = CallOptions(timeout: .seconds(60))
   private static let idempotent: CallOptions = {
     var options = once
     options.isIdempotent = true

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A client with several servers, one that comes late, or one that says nothing.
-@Suite(.timeLimit(.minutes(1))) struct ServersTests {
+@Suite(.timeLimit(.minutes(5))) struct ServersTests {
   private struct Servers: Sendable {
     let loop: EventLoop
     let all: [GRPCServer]
@@ -81,7 +81,7 @@ import Testing
       configuration.backoff.initial = .milliseconds(10)
       let channel = Channel(to: endpoint, on: loop, configuration: configuration)
       let caller = Task.immediate(executorPreference: loop) {
-        try await channel.exchange(.unary, [[1]], options: Self.waiting(.seconds(20)))
+        try await channel.exchange(.unary, [[1]], options: Self.waiting(.seconds(60)))
       }
       let error = await #expect(throws: RPCError.self) { try await channel.exchange(.unary, [[1]]) }
       #expect(error?.code == .unavailable)
@@ -112,7 +112,7 @@ import Testing
       let silent = try ScriptedServer(on: servers.loop)
       let target = try Target("\(silent.endpoint),127.0.0.1:\(servers.all[0].address.port)")
       let channel = Channel(to: target, on: servers.loop)
-      try await expectEqual(channel.exchange(.unary, [[1]], options: CallOptions(timeout: .seconds(20))), [[1]])
+      try await expectEqual(channel.exchange(.unary, [[1]], options: CallOptions(timeout: .seconds(60))), [[1]])
       #expect(silent.connections == 1)
       channel.close()
       silent.stop()
@@ -125,7 +125,7 @@ import Testing
       let port = servers.all[0].address.port
       for text in ["localhost:\(port)", "dns:///localhost:\(port)", "no-such-host.invalid:1,localhost:\(port)"] {
         let channel = Channel(to: try Target(text), on: servers.loop)
-        try await expectEqual(channel.exchange(.unary, [[1]], options: CallOptions(timeout: .seconds(20))), [[1]])
+        try await expectEqual(channel.exchange(.unary, [[1]], options: CallOptions(timeout: .seconds(60))), [[1]])
         channel.close()
       }
     }
@@ -152,7 +152,7 @@ import Testing
       configuration.keepalive = keepalive
       let channel = Channel(to: server.endpoint, on: loop, configuration: configuration)
       let error = await #expect(throws: RPCError.self) {
-        try await channel.exchange(.unary, [[1]], options: CallOptions(timeout: .seconds(20)))
+        try await channel.exchange(.unary, [[1]], options: CallOptions(timeout: .seconds(60)))
       }
       #expect(error?.code == .unavailable)
       channel.close()

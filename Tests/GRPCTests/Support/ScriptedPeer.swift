@@ -21,7 +21,7 @@ final class ScriptedPeer: @unchecked Sendable {
   convenience init(
     to address: SocketAddress, on loop: EventLoop, settings: KeyValuePairs<UInt16, UInt32>? = [:]
   ) async throws {
-    self.init(try await Socket.connected(to: [address], on: loop, timeout: .seconds(10)), on: loop)
+    self.init(try await Socket.connected(to: [address], on: loop, timeout: .seconds(60)), on: loop)
     if let settings { send(bytes: Frame.preface + Frame.settings(settings).bytes) }
   }
 
@@ -97,7 +97,7 @@ final class ScriptedPeer: @unchecked Sendable {
       let waiter = Promise<Void>(on: loop)
       self.waiter = waiter
       let timer = Timer(on: loop) { waiter.fail(TimedOut()) }
-      timer.schedule(after: .seconds(20))
+      timer.schedule(after: .seconds(60))
       defer { timer.cancel() }
       try await waiter.value()
     }

@@ -195,11 +195,11 @@ extension Metadata: ExpressibleByDictionaryLiteral {
 
 struct NeverTrue: Error {}
 
-/// Waits, on the loop, until a condition holds, and does something meanwhile; gives up after 20 seconds.
+/// Waits, on the loop, until a condition holds, and does something meanwhile; gives up after a minute.
 func eventually(
   on loop: EventLoop, _ condition: () -> Bool, doing work: () async throws -> Void = {}
 ) async throws {
-  let limit = ContinuousClock.now + .seconds(20)
+  let limit = ContinuousClock.now + .seconds(60)
   while !condition() {
     guard ContinuousClock.now < limit else { throw NeverTrue() }
     try await work()

@@ -57,9 +57,9 @@ func expectServing(_ pool: PostgresPool) async throws {
   #expect(one == 1)
 }
 
-/// Waits until the condition holds, for at most ten seconds.
+/// Waits until the condition holds, for at most a minute.
 func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
-  let limit = ContinuousClock.now + .seconds(10)
+  let limit = ContinuousClock.now + .seconds(60)
   while ContinuousClock.now < limit {
     if try await condition() { return true }
     try await testLoop.sleep(for: .milliseconds(5))

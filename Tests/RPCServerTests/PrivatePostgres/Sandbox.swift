@@ -69,9 +69,9 @@ func psql(_ address: String, _ statement: String) throws -> String {
   return output.trimmingCharacters(in: .newlines)
 }
 
-/// Waits for the condition, 20 seconds at most.
+/// Waits for the condition, a minute at most.
 func eventually(_ condition: () throws -> Bool) async throws -> Bool {
-  for _ in 0..<1000 {
+  for _ in 0..<3000 {
     if try condition() { return true }
     try await Task.sleep(for: .milliseconds(20))
   }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Segmentation
 
-@Suite(.timeLimit(.minutes(1))) struct CoalescerTests {
+@Suite(.timeLimit(.minutes(5))) struct CoalescerTests {
   /// The batches that ran, each held until it is let go. Confined to its loop.
   private final class Batches: @unchecked Sendable {
     private let loop: EventLoop

@@ -19,7 +19,7 @@ extension Socket {
   ) async throws -> Socket {
     let socket = try connecting(to: address)
     let promise = Promise<Void>(on: loop)
-    let operation = "connect to \(address)"
+    let operation = "connect"
     let watcher = SocketWatcher(
       socket, on: loop, onReadable: {},
       onWritable: {

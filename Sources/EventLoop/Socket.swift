@@ -40,7 +40,7 @@ package final class Socket: Sendable {
     evutil_make_socket_closeonexec(raw)
     socket.sendsAtOnce()
     let code = address.withPointer { connect(raw, $0, $1) }
-    guard code == 0 || errno == EINPROGRESS else { throw .last("connect to \(address)") }
+    guard code == 0 || errno == EINPROGRESS else { throw .last("connect") }
     return socket
   }
 

@@ -65,7 +65,7 @@ private struct PEMFile: ~Copyable {
   init(_ path: String) throws(TLSError) {
     ERR_clear_error()
     guard let bio = BIO_new_file(path, "r") else {
-      throw .file(path: path, reason: "it cannot be read: \(TLSError.takeReason())")
+      throw .file(path: path, reason: "cannot be read: \(TLSError.takeReason())")
     }
     self.bio = bio
   }

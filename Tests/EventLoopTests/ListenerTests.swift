@@ -54,7 +54,7 @@ import Testing
       let error = await #expect(throws: SocketError.self) {
         try await Socket.connected(to: [address], on: loop, timeout: .seconds(60))
       }
-      #expect(error?.description.contains("connect to 127.0.0.1:\(address.port)") == true)
+      #expect(error?.operation == "connect")
     }
   }
 

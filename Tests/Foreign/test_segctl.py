@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -267,15 +268,49 @@ def test_health_and_version(segctl):
     assert segctl.fails("health", "no.such.Service").returncode == NOT_FOUND
 
 
-def test_a_server_that_is_not_there_is_one_line():
+@pytest.mark.parametrize("command", [
+    "health", "segment list -o json", "user segments 1 -o csv", "user create 1", "segment rollout X --watch",
+    "import memberships -", "audit stream", "audit stream --follow", "audit stream --output audit.csv", "audit consumers",
+])
+def test_a_server_that_is_not_there_is_one_line(tmp_path, command):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         done = subprocess.run(
-            [binary("segctl"), "health", "--address", f"127.0.0.1:{free.getsockname()[1]}"], capture_output=True, text=True,
-            timeout=30,
+            [binary("segctl"), *command.split(), "--address", f"127.0.0.1:{free.getsockname()[1]}"], capture_output=True,
+            text=True, timeout=30, cwd=tmp_path, input="user_id,segment_slug\n1,A\n",
         )
     assert done.returncode == UNAVAILABLE
-    assert done.stderr.startswith("segctl: UNAVAILABLE: ") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("segctl: UNAVAILABLE: cannot reach ") and done.stderr.count("\n") == 1
+    assert "'segmentd serve'" in done.stderr
+    assert done.stdout == "" and os.listdir(tmp_path) == [], "an empty list would be an answer"
+
+
+def test_what_fails_before_its_first_record_prints_nothing(segctl):
+    for arguments in [["user", "get", 7_099_001], ["user", "segments", 1, "--as-of", "2999-01-01"]]:
+        for form in ["table", "json", "csv"]:
+            failed = segctl.fails(*arguments, "-o", form)
+            assert failed.returncode in (NOT_FOUND, INVALID) and failed.stdout == "", form
+
+
+def test_an_import_that_cannot_begin_says_only_why(segctl):
+    failed = segctl.fails("import", "memberships", "-", input="nonsense\n")
+    assert failed.returncode == BAD_INPUT
+    assert failed.stderr == "segctl: the first line is not the header user_id,segment_slug[,expires_at]\n"
+
+
+def test_a_command_that_does_not_exist_is_named_with_one_that_does(segctl):
+    failed = segctl.fails("segment", "crate", "X")
+    assert failed.returncode == USAGE
+    assert "'crate' is not a command of segctl segment; did you mean 'create'?" in failed.stderr
+
+
+def test_every_exit_code_is_documented():
+    root = os.path.join(os.path.dirname(__file__), "..", "..")
+    with open(os.path.join(root, "Sources/Client/Runtime/ExitStatus.swift")) as source:
+        codes = {int(code) for code in re.findall(r"^  case \w+ = (\d+)$", source.read(), re.MULTILINE)}
+    with open(os.path.join(root, "docs/segctl.md")) as page:
+        documented = {int(code) for code in re.findall(r"^\| (\d+) \|", page.read(), re.MULTILINE)}
+    assert codes == documented and len(codes) > 15
 
 
 def test_a_server_that_does_not_answer_is_left_by_the_timeout_and_by_ctrl_c():

@@ -29,18 +29,18 @@ struct ConnectionOptions: ParsableArguments, Sendable {
 
   @Flag(
     inversion: .prefixedNo,
-    help: "Call over TLS; SEGCTL_TLS=true. One of the four below asks for it as well.")
+    help: "Call over TLS; SEGCTL_TLS=true. Any of the four options below implies it.")
   var tls: Bool?
 
   @Option(
     help: ArgumentHelp(
-      "The authorities, in PEM, that the server's certificate must come from; SEGCTL_TLS_CA, else those of the system.",
+      "The authorities to trust, in PEM; SEGCTL_TLS_CA, else those of the system.",
       valueName: "file"))
   var tlsCa: String?
 
   @Option(
     help: ArgumentHelp(
-      "What the server's certificate must be for; SEGCTL_TLS_SERVER_NAME, else the host of the address.",
+      "The name that the server's certificate must be for; SEGCTL_TLS_SERVER_NAME, else the host of the address.",
       valueName: "name"))
   var tlsServerName: String?
 
@@ -50,7 +50,7 @@ struct ConnectionOptions: ParsableArguments, Sendable {
 
   @Option(
     help: ArgumentHelp(
-      "Its private key; SEGCTL_TLS_KEY, else it stands in the certificate's file.", valueName: "file"))
+      "Its private key, in PEM; SEGCTL_TLS_KEY, else the certificate's file holds it too.", valueName: "file"))
   var tlsKey: String?
 }
 
@@ -62,7 +62,9 @@ struct OutputOptions: ParsableArguments, Sendable {
 
 /// What every change takes.
 struct ChangeOptions: ParsableArguments, Sendable {
-  @Option(help: ArgumentHelp("The same one again gives the same answer and changes nothing.", valueName: "id"))
+  @Option(
+    help: ArgumentHelp(
+      "Makes it safe to repeat: the same id again gives the same answer and changes nothing.", valueName: "id"))
   var requestID = ""
 
   @Flag(help: "Answer what would happen, and change nothing.")

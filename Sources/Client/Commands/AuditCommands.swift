@@ -20,6 +20,10 @@ struct AuditCommand: ParsableCommand {
 
         With --follow segctl goes on until Ctrl-C or --to, through restarts of the server; a FILE is written in place. With \
         --resume the same command again goes on where an earlier one ended, in whatever way that was.
+
+        segctl audit stream --user 42 --from 2026-05-01 -o jsonl
+        segctl audit stream --output audit.csv
+        segctl audit stream --follow --from now --output live.jsonl -o jsonl --resume
         """)
 
     /// About how much the server puts into a message, in bytes: its records still fit the first chunk of memory for unpacking.
@@ -55,6 +59,11 @@ struct AuditCommand: ParsableCommand {
     @OptionGroup var connectionOptions: ConnectionOptions
 
     func validate() throws {
+      if case .startTime(let start) = from?.start, let end = to?.timestamp,
+        (end.seconds, end.nanos) < (start.seconds, start.nanos)
+      {
+        throw ValidationError("--to is before --from")
+      }
       guard resume else { return }
       guard output ?? "-" != "-" else { throw ValidationError("--resume needs --output FILE") }
       guard format != .table else { throw ValidationError("--resume needs csv or jsonl: a table is for people") }

@@ -5,11 +5,13 @@ import Proto
 extension AuditCommand {
   struct Consumers: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "The readers of the audit log that have a name, and how far each is behind.",
+      abstract: "List the named readers of the audit log and how far each is behind, or forget one.",
+      discussion: "A reader has a name when it streams with segctl audit stream --consumer NAME.",
       subcommands: [List.self, Delete.self], defaultSubcommand: List.self)
 
     struct List: ClientCommand {
-      static let configuration = CommandConfiguration(abstract: "List them, ordered by name.")
+      static let configuration = CommandConfiguration(
+        abstract: "List them, ordered by name.", discussion: "segctl audit consumers list -o json")
 
       @OptionGroup var output: OutputOptions
       @OptionGroup var connectionOptions: ConnectionOptions
@@ -29,9 +31,10 @@ extension AuditCommand {
 
     struct Delete: ClientCommand {
       static let configuration = CommandConfiguration(
-        abstract: "Forget one, and what it has acknowledged: under its name the log begins anew.")
+        abstract: "Forget one, and what it has acknowledged: under its name the log begins anew.",
+        discussion: "segctl audit consumers delete warehouse")
 
-      @Argument(help: "The name that it reads under.")
+      @Argument(help: "The name that it reads under, as segctl audit consumers lists it.")
       var name: String
       @Flag(help: "One that is not known is no error.")
       var allowMissing = false

@@ -13,8 +13,10 @@ extension AuditCommand {
       static let configuration = CommandConfiguration(
         abstract: "Order a report of a month or a range, and wait until its link answers.",
         discussion: """
-          The link needs no other permission, until it expires: curl -O "$(segctl audit report create --month 2026-05 \
-          --print-url)"
+          The link needs no other permission, until it expires.
+
+          curl -fO "$(segctl audit report create --month 2026-05 --print-url)"
+          segctl audit report create --from 2026-05-01 --user 42 --contents jsonl --gzip
           """)
 
       @Option(help: ArgumentHelp("A calendar month, UTC.", valueName: "YYYY-MM"))
@@ -28,14 +30,14 @@ extension AuditCommand {
       var user: [Int64] = []
       @Option(help: ArgumentHelp("Only this segment: a slug, or id:NUMBER. Repeatable.", valueName: "segment"))
       var segment: [SegmentArgument] = []
-      @Option(help: "How the report is written.")
+      @Option(help: ArgumentHelp("How the report is written.", valueName: "format"))
       var contents = ReportContents.csv
       @Flag(help: "Pack it with gzip.")
       var gzip = false
       @Flag(help: "Keep it in the bucket that the server is set up with, and fetch it from there.")
       var bucket = false
       @Option(
-        help: ArgumentHelp("How long the link is good for; 24h, at most 7d.", valueName: "duration"),
+        help: ArgumentHelp("How long the link is good for: 1s to 7d; 24h when left out.", valueName: "duration"),
         transform: { try Span.microseconds($0) })
       var ttl: Int64?
       @Option(help: ArgumentHelp("The same one again gives the same report.", valueName: "id"))
@@ -49,7 +51,7 @@ extension AuditCommand {
 
       func validate() throws {
         guard (month == nil) != (from == nil && to == nil) else {
-          throw ValidationError("Give either --month, or --from and --to or one of them.")
+          throw ValidationError("Give either --month, or --from, --to or both.")
         }
       }
 
@@ -70,7 +72,9 @@ extension AuditCommand {
     }
 
     struct Get: ClientCommand {
-      static let configuration = CommandConfiguration(abstract: "Show how far a report has come.")
+      static let configuration = CommandConfiguration(
+        abstract: "Show how far a report has come.",
+        discussion: "segctl audit report get ab8244694b95f098fc1007745f96a750 --wait --print-url")
 
       @Argument(help: "The report's id.")
       var id: String

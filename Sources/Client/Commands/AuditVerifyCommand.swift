@@ -10,6 +10,8 @@ extension AuditCommand {
         Reads FILE, CSV or JSON lines, and compares it with FILE.sha256, which a finished export leaves, or with \
         FILE.checkpoint, up to where that has come. With --count or --sha256 it compares the records with what the server \
         said of them, in an AuditEnd or a report. Exits with 3 when something differs.
+
+        segctl audit stream --output audit.csv && segctl audit verify audit.csv
         """)
 
     @Argument(help: "What segctl audit stream wrote with --output.", completion: .file())

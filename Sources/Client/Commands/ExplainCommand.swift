@@ -4,7 +4,10 @@ import Proto
 struct ExplainCommand: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "explain", abstract: "Tell why a user is or was in a segment, or not.",
-    discussion: "segctl explain 42 BETA --at 2026-05-01T12:00:00Z")
+    discussion: """
+      segctl explain 42 BETA
+      segctl explain 42 BETA --at 2026-05-01T12:00:00Z -o json
+      """)
 
   @Argument(help: "A positive number.")
   var id: Int64

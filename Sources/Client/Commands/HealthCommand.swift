@@ -3,7 +3,8 @@ import Proto
 
 struct HealthCommand: ClientCommand {
   static let configuration = CommandConfiguration(
-    commandName: "health", abstract: "Ask whether the server takes calls; exits with 69 when it does not.")
+    commandName: "health", abstract: "Ask whether the server takes calls; exits with 69 when it does not.",
+    discussion: "segctl health --timeout 2s")
 
   @Argument(help: "One service, such as segmentation.v1.AuditService; the server as a whole when left out.")
   var service = ""

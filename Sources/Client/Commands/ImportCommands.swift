@@ -3,7 +3,7 @@ import Proto
 
 struct ImportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "import", abstract: "Import from files.", subcommands: [Memberships.self])
+    commandName: "import", abstract: "Import memberships from files.", subcommands: [Memberships.self])
 
   struct Memberships: ClientCommand {
     static let configuration = CommandConfiguration(
@@ -12,6 +12,9 @@ struct ImportCommand: ParsableCommand {
         The file begins with the header user_id,segment_slug[,expires_at]; an expiry is RFC 3339, an empty slug only \
         makes the user known. A line that cannot be imported goes to the file of rejects with its number and the reason, \
         and the import goes on; it then exits with 2. Importing a file again is safe.
+
+        segctl import memberships memberships.csv --create-users --create-segments
+        zcat memberships.csv.gz | segctl import memberships -
         """)
 
     @Argument(help: "The CSV file; - for standard input.", completion: .file())
@@ -20,7 +23,9 @@ struct ImportCommand: ParsableCommand {
     var createUsers = false
     @Flag(help: "Create segments that do not exist; else their lines are rejected.")
     var createSegments = false
-    @Option(help: "What to do when a user is in the segment already.")
+    @Option(
+      help: ArgumentHelp(
+        "When a user is in the segment already: reject the line, keep the expiry, or replace it.", valueName: "policy"))
     var ifPresent = IfPresent.keep
     @Option(
       help: ArgumentHelp("Where rejected lines go (default: FILE.rejects, or stdin.rejects).", valueName: "file"),
@@ -40,8 +45,11 @@ struct ImportCommand: ParsableCommand {
         validateOnly: change.validateOnly)
       let importing = MembershipImport(input, options, rejects: rejects, connection: connection)
       do { try await importing.run() } catch {
-        StandardError.line(
-          "the import ended early; lines up to \(importing.settledLines) are imported, and importing all again is safe")
+        if importing.hasBegun {
+          StandardError.line(
+            "the import ended early; lines up to \(importing.settledLines) are imported, and importing all again is safe"
+          )
+        }
         throw error
       }
       try await rejects.finish()

@@ -8,19 +8,24 @@ extension SegmentCommand {
       discussion: """
         A change of outreach goes through the users in the background: see segctl segment rollout. A higher one keeps everybody \
         that is in; a lower one takes out those that outreach brought in and no longer covers.
+
+        segctl segment update SALE --outreach 0.2
         """)
 
     @Argument(help: "A slug, or id:NUMBER.")
     var segment: SegmentArgument
-    @Option(help: "The fraction of all users to have in, 0 to 1.")
+    @Option(help: ArgumentHelp("The fraction of all users to have in, 0 to 1.", valueName: "fraction"))
     var outreach: Double?
-    @Option(help: "For people.")
+    @Option(help: ArgumentHelp("What it is for, to people.", valueName: "text"))
     var description: String?
-    @Option(help: "What outreach does with users that are in already by other means.")
+    @Option(
+      help: ArgumentHelp("What outreach does with users that are in already by other means.", valueName: "policy"))
     var ifPresent = OutreachPresent.keep
-    @Option(help: "What a lower outreach does with members that it brought in and no longer covers.")
+    @Option(
+      help: ArgumentHelp(
+        "What a lower outreach does with members that it brought in and no longer covers.", valueName: "policy"))
     var uncovered = OutreachUncovered.release
-    @Option(help: "Only if the segment still has this etag.")
+    @Option(help: ArgumentHelp("Only if the segment still has this etag (-o json shows it).", valueName: "etag"))
     var etag = ""
     @OptionGroup var change: ChangeOptions
     @OptionGroup var output: OutputOptions
@@ -52,6 +57,8 @@ extension SegmentCommand {
       discussion: """
         With --watch it waits for the end, through restarts of the server, with a progress bar when standard error is a terminal. \
         -o jsonl then prints a line for every step.
+
+        segctl segment rollout SALE --watch
         """)
 
     @Argument(help: "A slug, or id:NUMBER.")

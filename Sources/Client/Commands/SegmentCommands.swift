@@ -9,13 +9,21 @@ struct SegmentCommand: ParsableCommand {
     ])
 
   struct Create: ClientCommand {
-    static let configuration = CommandConfiguration(abstract: "Create a segment.")
+    static let configuration = CommandConfiguration(
+      abstract: "Create a segment.",
+      discussion: """
+        With --outreach, that fraction of all users is brought in, in the background for those that are there: see segctl \
+        segment rollout.
+
+        segctl segment create BETA --description "search"
+        segctl segment create SALE --outreach 0.1
+        """)
 
     @Argument(help: "1 to 128 of A-Z a-z 0-9 _ . -; begins with a letter or digit.")
     var slug: String
-    @Option(help: "The fraction of all users to bring in, 0 to 1.")
+    @Option(help: ArgumentHelp("The fraction of all users to bring in, 0 to 1.", valueName: "fraction"))
     var outreach = 0.0
-    @Option(help: "For people.")
+    @Option(help: ArgumentHelp("What it is for, to people.", valueName: "text"))
     var description = ""
     @OptionGroup var change: ChangeOptions
     @OptionGroup var output: OutputOptions
@@ -34,7 +42,8 @@ struct SegmentCommand: ParsableCommand {
   }
 
   struct Get: ClientCommand {
-    static let configuration = CommandConfiguration(abstract: "Show a segment.")
+    static let configuration = CommandConfiguration(
+      abstract: "Show a segment.", discussion: "segctl segment get BETA --full")
 
     @Argument(help: "A slug, or id:NUMBER.")
     var segment: SegmentArgument
@@ -54,7 +63,8 @@ struct SegmentCommand: ParsableCommand {
   }
 
   struct List: ClientCommand {
-    static let configuration = CommandConfiguration(abstract: "List segments, ordered by slug.")
+    static let configuration = CommandConfiguration(
+      abstract: "List segments, ordered by slug.", discussion: "segctl segment list --prefix BETA_ --full")
 
     @Option(help: "Only slugs that begin with this.")
     var prefix = ""
@@ -77,7 +87,12 @@ struct SegmentCommand: ParsableCommand {
   }
 
   struct Members: ClientCommand {
-    static let configuration = CommandConfiguration(abstract: "List a segment's members, ordered by user.")
+    static let configuration = CommandConfiguration(
+      abstract: "List a segment's members, ordered by user, now or as they were.",
+      discussion: """
+        segctl segment members BETA -o csv > beta.csv
+        segctl segment members BETA --as-of 2026-05-01 --limit 10
+        """)
 
     @Argument(help: "A slug, or id:NUMBER.")
     var segment: SegmentArgument
@@ -100,13 +115,19 @@ struct SegmentCommand: ParsableCommand {
   }
 
   struct Delete: ClientCommand {
-    static let configuration = CommandConfiguration(abstract: "Delete a segment and deprive its members.")
+    static let configuration = CommandConfiguration(
+      abstract: "Delete a segment and deprive its members.",
+      discussion: """
+        It is gone at once, whatever its size; the audit log gets a record for each member, in the background.
+
+        segctl segment delete TRIAL
+        """)
 
     @Argument(help: "A slug, or id:NUMBER.")
     var segment: SegmentArgument
     @Flag(help: "A segment that does not exist is no error.")
     var allowMissing = false
-    @Option(help: "Only if the segment still has this etag.")
+    @Option(help: ArgumentHelp("Only if the segment still has this etag (-o json shows it).", valueName: "etag"))
     var etag = ""
     @OptionGroup var change: ChangeOptions
     @OptionGroup var output: OutputOptions

@@ -6,10 +6,15 @@ struct UserCommand: ParsableCommand {
     commandName: "user", abstract: "Create users, look at them and change their segments.",
     subcommands: [Create.self, Get.self, List.self, Segments.self, Check.self, Update.self, Delete.self])
 
-  struct Create: ClientCommand {
-    static let configuration = CommandConfiguration(abstract: "Make users known.")
+  struct Create: EachUserCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Make users known.",
+      discussion: """
+        segctl user create 42
+        seq 1 1000 | segctl user create - --allow-existing
+        """)
 
-    @Argument(help: "Positive numbers; - reads them from standard input, one a line.")
+    @Argument(help: UserIDs.help)
     var ids: [String]
     @Flag(help: "A user that exists is no error.")
     var allowExisting = false
@@ -17,46 +22,34 @@ struct UserCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
     @OptionGroup var connectionOptions: ConnectionOptions
 
-    func validate() throws { try UserIDs.check(ids) }
-
-    func run(on connection: Connection) async throws -> ExitStatus {
-      var ids = try UserIDs(ids, on: connection.loop)
-      try await output.format.print(UserCreatedRecord.self, to: .standardOutput(on: connection.loop)) { printer in
-        while let id = try await ids.next() {
-          let request = CreateUserRequest(
-            userID: id, allowExisting: allowExisting, requestID: change.requestID, validateOnly: change.validateOnly)
-          let response = try await connection.unary(UserService.Methods.createUser, request)
-          try await printer.print([UserCreatedRecord(response, userID: id)])
-        }
-      }
-      return .success
+    func row(for id: Int64, on connection: Connection) async throws -> UserCreatedRecord {
+      let request = CreateUserRequest(
+        userID: id, allowExisting: allowExisting, requestID: change.requestID, validateOnly: change.validateOnly)
+      return UserCreatedRecord(try await connection.unary(UserService.Methods.createUser, request), userID: id)
     }
   }
 
-  struct Get: ClientCommand {
-    static let configuration = CommandConfiguration(abstract: "Show users.")
+  struct Get: EachUserCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show users.",
+      discussion: """
+        segctl user get 42 43
+        """)
 
-    @Argument(help: "Positive numbers; - reads them from standard input, one a line.")
+    @Argument(help: UserIDs.help)
     var ids: [String]
     @OptionGroup var output: OutputOptions
     @OptionGroup var connectionOptions: ConnectionOptions
 
-    func validate() throws { try UserIDs.check(ids) }
-
-    func run(on connection: Connection) async throws -> ExitStatus {
-      var ids = try UserIDs(ids, on: connection.loop)
-      try await output.format.print(UserRecord.self, to: .standardOutput(on: connection.loop)) { printer in
-        while let id = try await ids.next() {
-          let response = try await connection.unary(UserService.Methods.getUser, GetUserRequest(userID: id))
-          try await printer.print([UserRecord(response.user ?? User(id: id))])
-        }
-      }
-      return .success
+    func row(for id: Int64, on connection: Connection) async throws -> UserRecord {
+      let response = try await connection.unary(UserService.Methods.getUser, GetUserRequest(userID: id))
+      return UserRecord(response.user ?? User(id: id))
     }
   }
 
   struct List: ClientCommand {
-    static let configuration = CommandConfiguration(abstract: "List users, ordered by id.")
+    static let configuration = CommandConfiguration(
+      abstract: "List users, ordered by id.", discussion: "segctl user list --after 1000 --limit 100")
 
     @OptionGroup var range: StreamRange
     @OptionGroup var output: OutputOptions
@@ -74,11 +67,16 @@ struct UserCommand: ParsableCommand {
   }
 
   struct Segments: ClientCommand {
-    static let configuration = CommandConfiguration(abstract: "List the segments of users.")
+    static let configuration = CommandConfiguration(
+      abstract: "List the segments of users, now or as they were.",
+      discussion: """
+        segctl user segments 42
+        segctl user segments 42 43 --as-of 2026-05-01 -o json
+        """)
     /// The most that one call answers.
     private static let batch = 1000
 
-    @Argument(help: "Positive numbers; - reads them from standard input, one a line.")
+    @Argument(help: UserIDs.help)
     var ids: [String]
     @OptionGroup var past: PastOptions
     @OptionGroup var output: OutputOptions
@@ -115,8 +113,12 @@ struct UserCommand: ParsableCommand {
 
   struct Check: ClientCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Tell whether a user is in a segment.",
-      discussion: "Exits with 0 when it is, and with 1 when it is not.")
+      abstract: "Tell whether a user is in a segment, or was.",
+      discussion: """
+        Exits with 0 when it is, and with 1 when it is not.
+
+        segctl user check 42 BETA > /dev/null && echo welcome
+        """)
 
     @Argument(help: "A positive number.")
     var id: Int64
@@ -139,7 +141,10 @@ struct UserCommand: ParsableCommand {
   struct Update: ClientCommand {
     static let configuration = CommandConfiguration(
       abstract: "Assign and remove segments of a user, all of them or none.",
-      discussion: "segctl user update 42 --assign BETA --assign SALE=7d --remove TRIAL")
+      discussion: """
+        segctl user update 42 --assign BETA --assign SALE=7d --remove TRIAL
+        segctl user update 42 --assign SALE=2026-12-24 --if-present replace --create-user
+        """)
 
     @Argument(help: "A positive number.")
     var id: Int64
@@ -151,9 +156,11 @@ struct UserCommand: ParsableCommand {
     var assign: [AssignmentArgument] = []
     @Option(help: ArgumentHelp("Remove this segment. Repeatable.", valueName: "segment"))
     var remove: [SegmentArgument] = []
-    @Option(help: "What to do when a segment to assign is there already.")
+    @Option(
+      help: ArgumentHelp(
+        "When the user is in a segment to assign already: fail, keep its expiry, or replace it.", valueName: "policy"))
     var ifPresent = IfPresent.fail
-    @Option(help: "What to do when a segment to remove is not there.")
+    @Option(help: ArgumentHelp("When the user is not in a segment to remove.", valueName: "policy"))
     var ifMissing = IfMissing.fail
     @Flag(help: "Make the user known if it is not.")
     var createUser = false
@@ -181,11 +188,15 @@ struct UserCommand: ParsableCommand {
     }
   }
 
-  struct Delete: ClientCommand {
+  struct Delete: EachUserCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Delete users and deprive them of their segments; their audit history stays.")
+      abstract: "Delete users and deprive them of their segments; their audit history stays.",
+      discussion: """
+        segctl user delete 42
+        segctl user delete - --allow-missing < ids.txt
+        """)
 
-    @Argument(help: "Positive numbers; - reads them from standard input, one a line.")
+    @Argument(help: UserIDs.help)
     var ids: [String]
     @Flag(help: "A user that does not exist is no error.")
     var allowMissing = false
@@ -193,19 +204,10 @@ struct UserCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
     @OptionGroup var connectionOptions: ConnectionOptions
 
-    func validate() throws { try UserIDs.check(ids) }
-
-    func run(on connection: Connection) async throws -> ExitStatus {
-      var ids = try UserIDs(ids, on: connection.loop)
-      try await output.format.print(UserDeletedRecord.self, to: .standardOutput(on: connection.loop)) { printer in
-        while let id = try await ids.next() {
-          let request = DeleteUserRequest(
-            userID: id, allowMissing: allowMissing, requestID: change.requestID, validateOnly: change.validateOnly)
-          let response = try await connection.unary(UserService.Methods.deleteUser, request)
-          try await printer.print([UserDeletedRecord(response, userID: id)])
-        }
-      }
-      return .success
+    func row(for id: Int64, on connection: Connection) async throws -> UserDeletedRecord {
+      let request = DeleteUserRequest(
+        userID: id, allowMissing: allowMissing, requestID: change.requestID, validateOnly: change.validateOnly)
+      return UserDeletedRecord(try await connection.unary(UserService.Methods.deleteUser, request), userID: id)
     }
   }
 }

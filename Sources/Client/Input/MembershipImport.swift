@@ -29,6 +29,8 @@ final class MembershipImport: @unchecked Sendable {
   private var progress: Progress
   /// Lines up to this one are imported or rejected for good.
   private(set) var settledLines = 0
+  /// A server was reached.
+  private(set) var hasBegun = false
   private(set) var summary = ImportSummary()
 
   init(_ input: InputFile, _ options: ImportOptions, rejects: RejectsFile, connection: Connection) {
@@ -74,6 +76,7 @@ final class MembershipImport: @unchecked Sendable {
     let options = call == nil ? self.options : nil
     if call == nil { call = try await connection.stream(MembershipService.Methods.importMemberships) }
     guard let call else { return }
+    hasBegun = true
     let request = ImportMembershipsRequest(options: options, rows: rows)
     rows.removeAll(keepingCapacity: true)
     do { try await call.send(request) } catch {

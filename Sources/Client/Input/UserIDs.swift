@@ -3,6 +3,9 @@ import EventLoop
 
 /// User ids from the command line, or one a line from standard input.
 struct UserIDs: ~Copyable {
+  /// What the commands' help says of their ids.
+  static let help: ArgumentHelp = "Positive numbers; - reads them from standard input, one a line."
+
   private var given: ArraySlice<Int64>
   private let input: InputFile?
   private var lines = LineSplitter(limit: 64)

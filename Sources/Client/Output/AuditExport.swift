@@ -35,6 +35,8 @@ final class AuditExport: @unchecked Sendable {
   private var acknowledged = ""
   private var nextAcknowledgement = ContinuousClock.now
   private var progress: Progress
+  /// A server was reached.
+  private var hasBegun = false
 
   /// - Parameters:
   ///   - checkpoints: Keeps them while the export goes on, and may have one to begin with.
@@ -63,19 +65,19 @@ final class AuditExport: @unchecked Sendable {
   func run(_ request: StreamAuditRequest, on connection: Connection) async throws {
     defer { progress.clear() }
     do {
-      if checkpoints?.isFresh ?? true { try await write(header) }
       try await stream(request, on: connection)
       try await finish()
       try await acknowledge(on: connection)
     } catch {
       // What has arrived is good, up to here, and whole lines; the task may be cancelled, the writing goes on.
       let isSpoilt = (error as? Failure)?.status == .digestMismatch
-      await connection.loop.spawn { [output, checkpoints] in
+      await connection.loop.spawn { [output, checkpoints, hasBegun] in
         try? await output.drain()
+        if !hasBegun, checkpoints == nil { output.discard() }
         if isSpoilt { checkpoints?.remove() } else { try? await checkpoints?.save(output) }
       }.value
       let isOver = request.follow && Task.isCancelled
-      if !isOver, (error as? Failure)?.status != .brokenPipe {
+      if hasBegun, !isOver, (error as? Failure)?.status != .brokenPipe {
         StandardError.line("the export ended early, after \(Text.grouped(count)) records")
       }
       throw error
@@ -116,6 +118,8 @@ final class AuditExport: @unchecked Sendable {
     digest = try SHA256()
     callCount = 0
     do {
+      if !hasBegun, checkpoints?.isFresh ?? true { try await write(header) }
+      hasBegun = true
       // A request that comes compressed is answered likewise.
       try await call.send(request, compressed: compresses)
       call.finish()

@@ -105,6 +105,11 @@ final class OutputFile: @unchecked Sendable {
     throw Failure(.outputFailed, "cannot rename \(partialPath) to \(path): \(reason(errno))")
   }
 
+  /// Takes a partial file away that nothing was written to.
+  func discard() {
+    if let partialPath { unlink(partialPath) }
+  }
+
   /// Waits until all is written; a file keeps the name of a partial one.
   /// - Throws: `Failure`, `CancellationError`
   func drain() async throws {

@@ -5,6 +5,7 @@ struct RecordPrinter<Row: Record>: ~Copyable {
   private let format: OutputFormat
   private let output: OutputFile
   private var rows: [Row] = []
+  /// Nothing has been printed yet.
   private var isFirst = true
   private var table = TablePrinter(Row.columns)
 
@@ -15,6 +16,7 @@ struct RecordPrinter<Row: Record>: ~Copyable {
 
   /// - Throws: `Failure`
   mutating func print(_ new: [Row]) async throws {
+    guard !new.isEmpty else { return }
     var buffer: [UInt8] = []
     switch format {
     case .table:
@@ -23,22 +25,27 @@ struct RecordPrinter<Row: Record>: ~Copyable {
     case .csv:
       if isFirst { CSVWriter.append(Row.columns.map(\.name), to: &buffer) }
       for row in new { CSVWriter.append(row.cells, to: &buffer) }
-      isFirst = false
     case .jsonl:
       for row in new { buffer += try JSONText.compact(row) + "\n".utf8 }
     case .json:
-      for row in new {
-        buffer += (isFirst ? "[\n  " : ",\n  ").utf8
+      for (index, row) in new.enumerated() {
+        buffer += (isFirst && index == 0 ? "[\n  " : ",\n  ").utf8
         buffer += try JSONText.compact(row)
-        isFirst = false
       }
     }
+    isFirst = false
     try await output.write(buffer)
   }
 
   private mutating func flush(into buffer: inout [UInt8]) {
     table.append(rows.map(\.cells), to: &buffer)
     rows.removeAll(keepingCapacity: true)
+  }
+
+  /// Prints what has waited after something failed; nothing when there was no record, for an empty list would be an answer.
+  /// - Throws: `Failure`
+  consuming func fail() async throws {
+    if !isFirst { try await finish() }
   }
 
   /// Prints what has waited and waits until all is written.
@@ -65,7 +72,7 @@ extension OutputFormat {
   ) async throws {
     var printer = RecordPrinter<Row>(self, to: output)
     do { try await body(&printer) } catch {
-      try await printer.finish()
+      try await printer.fail()
       throw error
     }
     try await printer.finish()

@@ -31,7 +31,11 @@ struct Failure: Error {
 
   /// The status, then what its details add to it.
   private static func lines(_ error: RPCError) -> [String] {
-    var lines = [Text.printable("\(error.code): \(error.message)")]
+    // Whoever has no server is told how to come by one.
+    let hint =
+      error.reason == .unreachable
+      ? "; 'segmentd serve' starts a server, --address or SEGCTL_ADDRESS names another" : ""
+    var lines = [Text.printable("\(error.code): \(error.message)\(hint)")]
     if let detail = error.detail(GoogleRPCBadRequest.self) {
       let violations = detail.fieldViolations.map { ($0, "\($0.field) \($0.description)") }
       // A message that is its only violation need not be said twice.

@@ -45,7 +45,8 @@ struct Settings: Sendable {
 
   private static func context(_ files: TLSClientFiles) throws -> TLSContext {
     guard files.key == nil || files.certificate != nil else {
-      throw Failure(.configuration, "a TLS key without its certificate: --tls-certificate is missing")
+      throw Failure(
+        .configuration, "a TLS key without its certificate: give --tls-certificate or SEGCTL_TLS_CERTIFICATE as well")
     }
     do { return try TLSContext.client(files) } catch { throw Failure(.configuration, "\(error)") }
   }
@@ -78,14 +79,15 @@ struct Settings: Sendable {
 /// Something that is on or off.
 enum Switch {
   struct Malformed: Error, CustomStringConvertible {
-    let description = "takes true or false"
+    let text: String
+    var description: String { "'\(Text.printable(text))' is neither true nor false" }
   }
 
   static func read(_ text: String) throws(Malformed) -> Bool {
     switch text.lowercased() {
     case "true", "1", "yes", "on": return true
     case "false", "0", "no", "off": return false
-    default: throw Malformed()
+    default: throw Malformed(text: text)
     }
   }
 }

@@ -30,8 +30,10 @@ package struct RPCError: Error, Sendable, CustomStringConvertible {
   }
 }
 
-/// Reasons of the runtime's own refusals that others look for.
+/// Reasons of the runtime's own refusals and failures that others look for.
 extension String {
+  /// Of a client: nobody takes connections at the server's address, or there is no such address.
+  package static let unreachable = "UNREACHABLE"
   package static let messageTooLarge = "MESSAGE_TOO_LARGE"
   package static let metadataTooLarge = "METADATA_TOO_LARGE"
 }

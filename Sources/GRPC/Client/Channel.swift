@@ -136,7 +136,7 @@ package final class Channel: @unchecked Sendable {
     case .connected:
       balancer.connected(index)
     case .attemptFailed(let error):
-      failure = RPCError(.unavailable, "cannot reach \(subchannel.endpoint): \(error)")
+      failure = Self.unreachable(subchannel.endpoint, at: subchannel.address, error)
       balancer.attemptFailed(index)
       addresses.mayHaveChanged()
     case .pauseEnded:
@@ -149,10 +149,19 @@ package final class Channel: @unchecked Sendable {
     wakeWaiters()
   }
 
+  /// - Parameter address: Named when the endpoint is a name, which may have several.
+  private static func unreachable(_ endpoint: Endpoint, at address: SocketAddress, _ error: any Error) -> RPCError {
+    let place = "\(endpoint)" == "\(address)" ? "\(endpoint)" : "\(endpoint) (\(address))"
+    return RPCError(
+      .unavailable, "cannot reach \(place): \(error)", reason: error is SocketError ? .unreachable : "")
+  }
+
   private func addressesChanged() {
     switch addresses.latest {
     case .failure(let error):
-      if subchannels.isEmpty { failure = RPCError(.unavailable, "cannot reach \(target): \(error)") }
+      if subchannels.isEmpty {
+        failure = RPCError(.unavailable, "cannot reach \(target): \(error)", reason: .unreachable)
+      }
     case .success(let list):
       var left = subchannels
       subchannels = list.map { endpoint, address in

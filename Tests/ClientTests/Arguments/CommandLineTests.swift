@@ -69,7 +69,7 @@ import Testing
       "user create", "user create one", "user segments 1 -", "segment create", "segment list -o xml",
       "audit stream -o json", "audit stream --action unspecified", "audit stream --from yesterday",
       "health --address nowhere", "health --timeout 5", "nonsense", "segment get id:x",
-      "import memberships f --if-present perhaps",
+      "import memberships f --if-present perhaps", "audit stream --from 2026-05-02 --to 2026-05-01",
     ])
   func usage(_ line: String) throws {
     do {
@@ -77,6 +77,41 @@ import Testing
       Issue.record("it was taken")
     } catch {
       #expect(Segctl.exitCode(for: error).rawValue == ExitStatus.usage.rawValue)
+    }
+  }
+
+  @Test(
+    "a word that is no command is named, with the one that was probably meant",
+    arguments: [
+      ("segmnt list", "'segmnt' is not a command of segctl; did you mean 'segment'?"),
+      ("seg list", "'seg' is not a command of segctl; did you mean 'segment'?"),
+      ("--address h:1 segment crate X", "'crate' is not a command of segctl segment; did you mean 'create'?"),
+      ("audit consumers delet x", "'delet' is not a command of segctl audit consumers; did you mean 'delete'?"),
+      ("user xyzzy", "'xyzzy' is not a command of segctl user; 'segctl user --help' lists them."),
+      ("segment get a b", nil), ("segment get a --nonsense", nil), ("user update", nil),
+    ] as [(String, String?)])
+  func unknown(_ line: String, says text: String?) throws {
+    let words = line.split(separator: " ").map(String.init)
+    let error = #expect(throws: (any Error).self) { try Segctl.parseAsRoot(words) }
+    let message = Segctl.message(for: try #require(error))
+    #expect(UnknownCommand(in: words, of: Segctl.self, message: message)?.description == text)
+  }
+
+  @Test("every command's help has an example that it takes")
+  func examples() throws {
+    var pending: [(path: [String], type: any ParsableCommand.Type)] = [([], Segctl.self)]
+    while let (path, type) = pending.popLast() {
+      pending += type.configuration.subcommands.map { (path + [$0._commandName], $0) }
+      guard type.configuration.subcommands.isEmpty, type != VersionCommand.self else { continue }
+      let line = (["segctl"] + path).joined(separator: " ")
+      let examples = type.configuration.discussion.split(separator: "\n").filter { $0.contains(line) }
+      #expect(!examples.isEmpty, "\(line)")
+      for example in examples {
+        let words = example.split(separator: " ").map { $0.filter { $0 != "\"" && $0 != ")" } }
+        let start = try #require(words.firstIndex { $0.hasSuffix("segctl") })
+        let end = words[start...].firstIndex { [">", "<", "&&", "|"].contains($0) } ?? words.count
+        #expect(throws: Never.self, "\(example)") { try Segctl.parseAsRoot(Array(words[(start + 1)..<end])) }
+      }
     }
   }
 }

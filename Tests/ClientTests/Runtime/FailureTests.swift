@@ -51,6 +51,17 @@ import Testing
     #expect(Failure.describe(mine).lines == ["NOT_FOUND: no such user"])
   }
 
+  @Test("who reaches no server is told how to come by one, and nobody else")
+  func unreachable() {
+    let nobody = RPCError(.unavailable, "cannot reach h:1: connect: Connection refused", reason: .unreachable)
+    #expect(
+      Failure.describe(nobody).lines == [
+        "UNAVAILABLE: cannot reach h:1: connect: Connection refused; 'segmentd serve' starts a server, --address or "
+          + "SEGCTL_ADDRESS names another"
+      ])
+    #expect(Failure.describe(RPCError(.unavailable, "stopping")).lines == ["UNAVAILABLE: stopping"])
+  }
+
   @Test("details that are added go behind those that are there, and come with a reason when there are none")
   func adding() throws {
     let more = [ProtoAny].packing(GoogleRPCRequestInfo(requestID: "abc"))

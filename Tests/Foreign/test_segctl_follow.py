@@ -133,14 +133,28 @@ def test_an_export_that_is_killed_goes_on_and_ends_byte_for_byte_the_same(server
                 eventually(lambda: checkpoint(file) > max(before, 0) or process.poll() is not None, "no checkpoint")
                 process.send_signal(signal.SIGKILL)
                 process.wait()
-            if address == server.address and file.exists():
+            if file.exists():
+                assert address == server.address
                 continue
-            assert not file.exists() and 0 < checkpoint(file) <= partial.stat().st_size < whole.stat().st_size
+            assert 0 < checkpoint(file) <= partial.stat().st_size
+            assert address == server.address or partial.stat().st_size < whole.stat().st_size
             with partial.open("ab") as tail:
                 tail.write(b"half a li")
     segctl(server.address, "audit", "stream", *common, "--output", file, "--resume")
     assert file.read_bytes() == whole.read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["resumed", "resumed.sha256", "whole", "whole.sha256"]
+
+
+def test_an_export_that_is_killed_when_the_file_has_its_name_begins_anew(server, exported, tmp_path):
+    whole, file = tmp_path / "whole", tmp_path / "killed"
+    segctl(server.address, "audit", "stream", "--segment", "RESUMED", "--output", whole)
+    arguments = ["--segment", "RESUMED", "--output", file, "--resume"]
+    with stingy_proxy(server.address, PART) as proxy, streaming(proxy, *arguments):
+        eventually(lambda: checkpoint(file) > 0, "no checkpoint")
+    # As if it had come to its end, but for the checkpoint.
+    (tmp_path / "killed.partial").rename(file)
+    segctl(server.address, "audit", "stream", *arguments)
+    assert file.read_bytes() == whole.read_bytes() and checkpoint(file) == -1
 
 
 def flags(queue):

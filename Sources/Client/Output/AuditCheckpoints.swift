@@ -13,6 +13,7 @@ import Proto
 ///
 ///     no checkpoint ─► an empty file ─► checkpoint ─► batches ─► checkpoint ─► ... ─► the file is whole: no checkpoint
 ///     checkpoint ─► the file cut there, its digest compared ───────┘
+///     checkpoint of a file that is whole and has its name ─► an empty file
 final class AuditCheckpoints: @unchecked Sendable {
   /// Between two checkpoints: the first one comes at once, then ever later.
   private static let shortestInterval = Duration.milliseconds(50)
@@ -55,6 +56,8 @@ final class AuditCheckpoints: @unchecked Sendable {
     guard found.request == checkpoint.request else {
       throw Failure(.badInput, "\(checkpointPath) belongs to another export: its options were different ones")
     }
+    // Who was killed between naming the whole file and removing this has left nothing to go on with.
+    if let partialPath, access(partialPath, F_OK) != 0, errno == ENOENT { return }
     checkpoint = found
   }
 

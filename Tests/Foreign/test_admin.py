@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import pathlib
 import re
 import socket
 import subprocess
@@ -93,6 +94,14 @@ def test_prometheus_reads_every_metric(admin, channel):
     assert abs(value(after, "process_start_time_seconds") - time.time()) < 3600
     eventually(lambda: value(scrape(admin), "segmentd_sweeper_last_success_timestamp_seconds") > time.time() - 3600)
     assert all(family.documentation for family in after.values())
+
+
+def test_the_alerts_of_the_documentation_look_at_what_is_there(admin):
+    page = pathlib.Path(__file__).parents[2] / "docs/operations.md"
+    named = set(re.findall(r"\b(?:segmentd_|grpc_server_)[a-z_]+", page.read_text()))
+    # Those of TLS are there with TLS.
+    missing = {name for name in named if "_tls_" not in name and value(scrape(admin), name) is None}
+    assert not missing and len(named) > 15
 
 
 def test_a_histogram_is_whole(admin, channel):

@@ -117,12 +117,13 @@ final class Subchannel: SessionObserver, @unchecked Sendable {
     let session = try Session(.client, configuration: configuration.http2, on: loop)
     let greeting = Promise<Void>(on: loop)
     self.greeting = greeting
+    let closed = NoGreeting.closed(mayWantTLS: configuration.tls == nil)
     session.observer = self
     let connection = HTTP2Connection(transport, session: session, buffers: buffers) { [weak self] error in
-      greeting.fail(error ?? HTTP2Error.connectionClosed)
+      greeting.fail(error.flatMap { $0 as? HTTP2Error == .connectionClosed ? nil : $0 } ?? closed)
       self?.connectionClosed()
     }
-    let timer = Timer(on: loop) { greeting.fail(SilentServer()) }
+    let timer = Timer(on: loop) { greeting.fail(NoGreeting.silence) }
     timer.schedule(after: deadline - .now)
     defer { timer.cancel() }
     do { try await greeting.value() } catch {
@@ -139,8 +140,18 @@ final class Subchannel: SessionObserver, @unchecked Sendable {
       timeout: deadline - .now)
   }
 
-  private struct SilentServer: Error, CustomStringConvertible {
-    let description = "it accepts the connection and says nothing"
+  /// What accepts the connection and does not begin to speak HTTP/2.
+  private enum NoGreeting: Error, CustomStringConvertible {
+    case silence
+    case closed(mayWantTLS: Bool)
+
+    var description: String {
+      switch self {
+      case .silence: "it accepts the connection and says nothing"
+      case .closed(let mayWantTLS):
+        "it closed the connection before it spoke HTTP/2\(mayWantTLS ? "; perhaps it wants TLS" : "")"
+      }
+    }
   }
 
   private func attemptEnded(

@@ -23,16 +23,20 @@ def status(answer):
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8", "application/grpc+proto; x=y"]
+    "kind",
+    ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8", "application/grpc+proto; x=y",
+     "application/grpc+json", "application/grpc+anything", "application/grpc+", "application/grpc;"],
 )
 def test_content_types_that_are_grpcs(peer, kind):
+    """Whatever the subtype, messages are protobuf, and the answer says so."""
     assert status(ask(peer, content_type=kind)) == 0
 
 
 @pytest.mark.parametrize(
     "kind",
     ["application/grpc-web", "application/grpc-web+proto", "application/grpc-web-text", "application/grpcx", "application/json",
-     "application/grpc+json", "text/plain", "", None],
+     "application/grpc/proto", "application/gRPC", "Application/grpc", "application/grp", "text/plain", "",
+     None],
 )
 def test_content_types_that_are_not(peer, kind):
     assert ask(peer, content_type=kind)[0][":status"] == "415"

@@ -12,7 +12,7 @@ struct Conversation {
     ("grpc-timeout", ["1S", "99999999H", "0n", "1x", "", "-1S", "99999999n", "1u", "20m"]),
     ("grpc-encoding", ["gzip", "deflate", "identity", "br", ""]),
     ("grpc-accept-encoding", ["gzip", "identity,deflate", ",,,", " gzip ", ""]),
-    ("content-type", ["application/grpc", "application/grpc+proto", "text/html", "application/grpc;x"]),
+    ("content-type", ["application/grpc", "application/grpc+json", "text/html", "application/grpc;x"]),
     ("x-trailing-bin", ["AAE", "AAE=", "A", "====", "AA,AQ,,Ag", "!"]),
     ("x-initial", ["1", ""]),
     ("compress", ["yes", "no", "mixed"]),

@@ -91,17 +91,15 @@ struct RequestHead {
     return refusal.map { .rpc($0) }
   }
 
-  /// `application/grpc`, also with `+proto` or parameters behind it.
+  /// `application/grpc` in lower case, alone or with any subtype (`+json`) or parameters (`;`) behind it: what grpc-go and grpc-core
+  /// take. Like theirs, messages are protobuf whatever the subtype says, so the answer's content-type is always plain, as
+  /// grpc-core's is: to repeat the subtype, as grpc-go does, would name a coding that the answer is not in.
   private static func isGRPC(_ value: UnsafeRawBufferPointer) -> Bool {
     let start: StaticString = "application/grpc"
-    guard value.count >= start.utf8CodeUnitCount,
-      UnsafeRawBufferPointer(rebasing: value[..<start.utf8CodeUnitCount]).equals(start)
-    else { return false }
-    guard value.count > start.utf8CodeUnitCount else { return true }
-    let next = value[start.utf8CodeUnitCount]
-    if next == UInt8(ascii: ";") { return true }
-    let rest = UnsafeRawBufferPointer(rebasing: value[(start.utf8CodeUnitCount)...])
-    return rest.equals("+proto") || (next == UInt8(ascii: "+") && rest.starts(with: "+proto;".utf8))
+    let count = start.utf8CodeUnitCount
+    guard value.count >= count, UnsafeRawBufferPointer(rebasing: value[..<count]).equals(start) else { return false }
+    guard value.count > count else { return true }
+    return value[count] == UInt8(ascii: "+") || value[count] == UInt8(ascii: ";")
   }
 
   /// Headers of the protocol itself, which are not the caller's metadata.

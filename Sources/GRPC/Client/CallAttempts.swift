@@ -65,9 +65,11 @@ final class CallAttempts: @unchecked Sendable {
       }
       guard let session = subchannel.connection?.session else { continue }
       let stream = ClientStream(channel.inbound)
+      // Whoever says what the server's certificate is for says whom the call is for.
+      let authority = channel.configuration.tlsServerName ?? subchannel.endpoint.description
       do {
         try stream.begin(
-          session, path: path, authority: subchannel.endpoint.description, options: options,
+          session, path: path, authority: authority, options: options,
           scheme: channel.configuration.tls == nil ? "http" : "https", userAgent: channel.configuration.userAgent)
       } catch {
         // Its stream ids are used up: another connection has more.

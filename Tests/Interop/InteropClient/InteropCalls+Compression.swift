@@ -3,11 +3,11 @@ import InteropMessages
 
 /// The cases about compression.
 extension InteropCalls {
-  private static let gzip: CallOptions = {
-    var options = CallOptions()
-    options.compression = .gzip
-    return options
-  }()
+  private var gzip: CallOptions {
+    var gzip = options
+    gzip.compression = .gzip
+    return gzip
+  }
 
   func clientCompressedUnary() async throws {
     // The probe: a server that knows of compression refuses it.
@@ -22,7 +22,7 @@ extension InteropCalls {
   private func largeCall(expecting: Bool, sending: Bool) async throws -> SimpleResponse {
     let request = SimpleRequest(
       responseSize: Self.largeResponse, payload: Self.largeRequest, expectCompressed: BoolValue(value: expecting))
-    let call = try await channel.call(TestService.Methods.unaryCall.descriptor, options: Self.gzip)
+    let call = try await channel.call(TestService.Methods.unaryCall.descriptor, options: gzip)
     try await call.send(request, compressed: sending)
     call.finish()
     return try await call.response()
@@ -33,7 +33,7 @@ extension InteropCalls {
       let request = SimpleRequest(
         responseSize: Self.largeResponse, payload: Self.largeRequest,
         responseCompressed: BoolValue(value: isCompressed))
-      let call = try await channel.serverStreaming(TestService.Methods.unaryCall.descriptor, request)
+      let call = try await channel.serverStreaming(TestService.Methods.unaryCall.descriptor, request, options: options)
       try await expect(call.response().payload, Payload(zeros: Int(Self.largeResponse)), "the payload")
       try expect(call.wasResponseCompressed, isCompressed, "whether the response was compressed")
     }
@@ -43,13 +43,13 @@ extension InteropCalls {
     let first = StreamingInputCallRequest(payload: Payload(zeros: 27182), expectCompressed: BoolValue(value: true))
     let second = StreamingInputCallRequest(payload: Payload(zeros: 45904), expectCompressed: BoolValue(value: false))
     let error = try await expectError("the probe") {
-      let call = try await channel.call(TestService.Methods.streamingInputCall.descriptor)
+      let call = try await channel.call(TestService.Methods.streamingInputCall.descriptor, options: options)
       try await call.send(first)
       call.finish()
       _ = try await call.response()
     }
     try expect(error.code, .invalidArgument, "the probe's status")
-    let call = try await channel.call(TestService.Methods.streamingInputCall.descriptor, options: Self.gzip)
+    let call = try await channel.call(TestService.Methods.streamingInputCall.descriptor, options: gzip)
     try await call.send(first, compressed: true)
     try await call.send(second, compressed: false)
     call.finish()
@@ -60,7 +60,8 @@ extension InteropCalls {
     let parameters = [(Int32(31415), true), (92653, false)]
     let request = StreamingOutputCallRequest(
       responseParameters: parameters.map { ResponseParameters(size: $0.0, compressed: BoolValue(value: $0.1)) })
-    let call = try await channel.serverStreaming(TestService.Methods.streamingOutputCall.descriptor, request)
+    let call = try await channel.serverStreaming(
+      TestService.Methods.streamingOutputCall.descriptor, request, options: options)
     for (size, isCompressed) in parameters {
       try await expectResponse(of: size, call)
       try expect(call.wasResponseCompressed, isCompressed, "whether the response was compressed")
@@ -70,7 +71,7 @@ extension InteropCalls {
 
   func customMetadata() async throws {
     let (initial, trailing) = ("x-grpc-test-echo-initial", "x-grpc-test-echo-trailing-bin")
-    var options = CallOptions()
+    var options = options
     options.metadata.append(initial, "test_initial_metadata_value")
     options.metadata.append(trailing, bytes: [0xab, 0xab, 0xab])
 

@@ -22,9 +22,11 @@ enum InteropCase: String, CaseIterable {
   case cancelAfterBegin = "cancel_after_begin"
   case cancelAfterFirstResponse = "cancel_after_first_response"
   case timeoutOnSleepingServer = "timeout_on_sleeping_server"
+  case rpcSoak = "rpc_soak"
+  case channelSoak = "channel_soak"
 
   /// - Throws: What was not as it should be.
-  func run(_ calls: InteropCalls) async throws {
+  func run(_ calls: InteropCalls, soak: Soak) async throws {
     switch self {
     case .emptyUnary: try await calls.emptyUnary()
     case .largeUnary: try await calls.largeUnary()
@@ -46,6 +48,8 @@ enum InteropCase: String, CaseIterable {
     case .cancelAfterBegin: try await calls.cancelAfterBegin()
     case .cancelAfterFirstResponse: try await calls.cancelAfterFirstResponse()
     case .timeoutOnSleepingServer: try await calls.timeoutOnSleepingServer()
+    case .rpcSoak: try await soak.run(calls, connectsAnew: false)
+    case .channelSoak: try await soak.run(calls, connectsAnew: true)
     }
   }
 }

@@ -32,12 +32,28 @@ struct InteropServer: ParsableCommand {
   @Option(name: .customLong("tls_key_file"), help: "Its key; the certificate's file unless given.")
   var key: String?
 
+  // Official flags of other servers, which runners pass to all.
+  @Option(name: .customLong("use_alts"), help: .hidden)
+  var usesALTS = false
+  @Option(name: .customLong("alts_handshaker_service_address"), help: .hidden)
+  var altsHandshaker = ""
+  @Option(name: .customLong("custom_credentials_type"), help: .hidden)
+  var credentials = ""
+
   static func main() {
-    main(InteropFlags.completed(Array(CommandLine.arguments.dropFirst()), booleans: ["--use_tls"]))
+    let words = Array(CommandLine.arguments.dropFirst())
+    main(InteropFlags.completed(words, booleans: ["--use_tls", "--use_alts"]))
   }
 
   func validate() throws {
-    guard !usesTLS || certificate != nil else { throw ValidationError("--use_tls needs --tls_cert_file.") }
+    guard !usesTLS || certificate != nil else {
+      throw ValidationError(
+        "--use_tls needs --tls_cert_file and --tls_key_file: the certificate of gRPC's tests is not built in. Pass "
+          + "src/core/tsi/test_creds/server1.pem and server1.key of the repository grpc/grpc, or your own.")
+    }
+    guard !usesALTS, credentials.isEmpty else {
+      throw ValidationError("Only plain connections and --use_tls are supported.")
+    }
     guard (1...64).contains(loops) else { throw ValidationError("--loops is 1 to 64.") }
   }
 

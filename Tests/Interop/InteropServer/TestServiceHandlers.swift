@@ -3,6 +3,9 @@ import InteropMessages
 
 /// `grpc.testing.TestService` as doc/interop-test-descriptions.md of the repository grpc/grpc wants it.
 struct TestServiceHandlers: Sendable {
+  /// Requests of one call that are answered when all have come.
+  private static let mostKept = 10_000
+
   func router() -> Router {
     let router = Router()
     router.unary(TestService.Methods.emptyCall.descriptor, emptyCall)
@@ -61,7 +64,13 @@ struct TestServiceHandlers: Sendable {
     _ call: ServerCall
   ) async throws {
     var all: [StreamingOutputCallRequest] = []
-    for try await request in requests { all.append(request) }
+    for try await request in requests {
+      guard all.count < Self.mostKept else { throw RPCError(.resourceExhausted, "more than \(Self.mostKept) requests") }
+      // Their payloads only make them large.
+      var kept = request
+      kept.payload = nil
+      all.append(kept)
+    }
     for request in all { try await answer(request, responses, call) }
   }
 

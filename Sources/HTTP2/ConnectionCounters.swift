@@ -18,12 +18,16 @@ package struct ConnectionCounters: Sendable, Hashable {
   package var framesTimedOut = 0
   /// The client took nothing of what was queued for it.
   package var connectionsStalled = 0
+  /// More was queued for the client than may be, and it took next to nothing of it.
+  package var connectionsCrowded = 0
   /// No answer to a keepalive ping.
   package var keepalivesTimedOut = 0
   /// Told to go as they had been without calls for long.
   package var connectionsIdle = 0
   /// Told to go as they had been open for long.
   package var connectionsAged = 0
+  /// Told to go, and still there after the grace.
+  package var connectionsOverdue = 0
 
   // Since the start: floods, each of which ended a connection.
   package var pingFloods = 0
@@ -31,8 +35,27 @@ package struct ConnectionCounters: Sendable, Hashable {
   package var resetFloods = 0
   package var emptyFrameFloods = 0
   package var continuationFloods = 0
+  package var unreadFloods = 0
 
-  // Since the start: calls.
+  // Since the start: connections that ended as the client broke the protocol, by the code that it was told.
+  package var badPrefaces = 0
+  package var protocolErrors = 0
+  package var flowControlErrors = 0
+  package var closedStreamErrors = 0
+  package var frameSizeErrors = 0
+  package var compressionErrors = 0
+  package var otherErrors = 0
+
+  // Since the start: streams and calls.
+  /// The client had opened as many as it may.
+  package var streamsOverLimit = 0
+  /// Reset, as the client broke the protocol there.
+  package var streamsReset = 0
+  /// No gRPC: another method than POST, another content-type.
+  package var methodsRefused = 0
+  package var contentTypesRefused = 0
+  /// A message was larger than may be, as it came or inflated.
+  package var messagesRefused = 0
   /// Their header list was over the limit.
   package var headerListsRefused = 0
   /// Their handler had to wait for another of the connection.
@@ -71,14 +94,29 @@ package struct ConnectionCounters: Sendable, Hashable {
     Field(name: "handshakes_timed_out", path: \.handshakesTimedOut, isGauge: false),
     Field(name: "frames_timed_out", path: \.framesTimedOut, isGauge: false),
     Field(name: "connections_stalled", path: \.connectionsStalled, isGauge: false),
+    Field(name: "connections_crowded", path: \.connectionsCrowded, isGauge: false),
     Field(name: "keepalives_timed_out", path: \.keepalivesTimedOut, isGauge: false),
     Field(name: "connections_idle", path: \.connectionsIdle, isGauge: false),
     Field(name: "connections_aged", path: \.connectionsAged, isGauge: false),
+    Field(name: "connections_overdue", path: \.connectionsOverdue, isGauge: false),
     Field(name: "ping_floods", path: \.pingFloods, isGauge: false),
     Field(name: "settings_floods", path: \.settingsFloods, isGauge: false),
     Field(name: "reset_floods", path: \.resetFloods, isGauge: false),
     Field(name: "empty_frame_floods", path: \.emptyFrameFloods, isGauge: false),
     Field(name: "continuation_floods", path: \.continuationFloods, isGauge: false),
+    Field(name: "unread_floods", path: \.unreadFloods, isGauge: false),
+    Field(name: "bad_prefaces", path: \.badPrefaces, isGauge: false),
+    Field(name: "protocol_errors", path: \.protocolErrors, isGauge: false),
+    Field(name: "flow_control_errors", path: \.flowControlErrors, isGauge: false),
+    Field(name: "closed_stream_errors", path: \.closedStreamErrors, isGauge: false),
+    Field(name: "frame_size_errors", path: \.frameSizeErrors, isGauge: false),
+    Field(name: "compression_errors", path: \.compressionErrors, isGauge: false),
+    Field(name: "other_errors", path: \.otherErrors, isGauge: false),
+    Field(name: "streams_over_limit", path: \.streamsOverLimit, isGauge: false),
+    Field(name: "streams_reset", path: \.streamsReset, isGauge: false),
+    Field(name: "methods_refused", path: \.methodsRefused, isGauge: false),
+    Field(name: "content_types_refused", path: \.contentTypesRefused, isGauge: false),
+    Field(name: "messages_refused", path: \.messagesRefused, isGauge: false),
     Field(name: "header_lists_refused", path: \.headerListsRefused, isGauge: false),
     Field(name: "handlers_delayed", path: \.handlersDelayed, isGauge: false),
     Field(name: "streams_refused", path: \.streamsRefused, isGauge: false),
@@ -100,6 +138,19 @@ package final class ConnectionTally: @unchecked Sendable {
     case .resets: counters.resetFloods += 1
     case .emptyFrames: counters.emptyFrameFloods += 1
     case .continuations: counters.continuationFloods += 1
+    case .unread: counters.unreadFloods += 1
+    }
+  }
+
+  /// A client broke the protocol; its connection ends with this code.
+  func count(_ code: HTTP2ErrorCode) {
+    switch code {
+    case .protocolError: counters.protocolErrors += 1
+    case .flowControlError: counters.flowControlErrors += 1
+    case .streamClosed: counters.closedStreamErrors += 1
+    case .frameSizeError: counters.frameSizeErrors += 1
+    case .compressionError: counters.compressionErrors += 1
+    default: counters.otherErrors += 1
     }
   }
 }

@@ -1,4 +1,4 @@
-/// How often one client may do what costs us more than it costs the client. Each rate allows ten times as much at once.
+/// How often one client may do what costs us more than it costs the client. Each rate (a second) allows ten times as much at once.
 package struct FloodLimits: Sendable {
   /// PINGs a second. One for each frame of an answer is free, as clients measure the line with them.
   package var pings = 10
@@ -9,13 +9,18 @@ package struct FloodLimits: Sendable {
   package var resets = 1000
   /// Frames a second that carry nothing for a call: empty ones, PRIORITY, WINDOW_UPDATE beside the answers, unknown ones.
   package var emptyFrames = 1000
+  /// CONTINUATION frames of one header block: a client may cut it as it likes, but not for ever (CVE-2024-28182).
+  package var continuations = 100
+  /// Frames that wait for a client whose socket takes nothing, beside two for each of its streams: what it makes us answer while it
+  /// does not read.
+  package var unread = 10_000
 
   package init() {}
 }
 
 /// What a client overdid.
 package enum Flood: Sendable {
-  case pings, settings, resets, emptyFrames, continuations
+  case pings, settings, resets, emptyFrames, continuations, unread
 }
 
 /// An allowance that is used up and comes back with time.

@@ -84,6 +84,7 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
         receivedBytes &+= bytes.count
         try session.receive(bytes)
       }
+      if transport.isBlocked { try session.checkUnread() }
       if !isOpen { close() }
       scheduleFlush()
     } catch {

@@ -16,6 +16,8 @@ package struct HTTP2Error: Error, Hashable, CustomStringConvertible {
   /// The peer did something so often that it counts as an attack.
   package static let flooded = HTTP2Error(code: NGHTTP2_ERR_FLOODED.rawValue)
   /// The peer sent a frame on a stream that is over.
+  static let badPreface = HTTP2Error(code: NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue)
+  static let tooManyContinuations = HTTP2Error(code: NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue)
   static let misplacedFrame = HTTP2Error(code: NGHTTP2_ERR_PROTO.rawValue)
   static let noMemory = HTTP2Error(code: NGHTTP2_ERR_NOMEM.rawValue)
 
@@ -42,8 +44,10 @@ package struct HTTP2ErrorCode: RawRepresentable, Hashable, Sendable, CustomStrin
   package static let internalError = HTTP2ErrorCode(rawValue: 2)
   package static let flowControlError = HTTP2ErrorCode(rawValue: 3)
   package static let streamClosed = HTTP2ErrorCode(rawValue: 5)
+  package static let frameSizeError = HTTP2ErrorCode(rawValue: 6)
   package static let refusedStream = HTTP2ErrorCode(rawValue: 7)
   package static let cancel = HTTP2ErrorCode(rawValue: 8)
+  package static let compressionError = HTTP2ErrorCode(rawValue: 9)
   package static let enhanceYourCalm = HTTP2ErrorCode(rawValue: 11)
   package static let inadequateSecurity = HTTP2ErrorCode(rawValue: 12)
 

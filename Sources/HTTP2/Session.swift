@@ -45,6 +45,10 @@ package final class Session: @unchecked Sendable {
   package let tally: ConnectionTally
   /// What the peer overdid, when that has ended the connection.
   package private(set) var refused: Flood?
+  /// It broke the protocol, and the connection ends for that.
+  private var isBroken = false
+  /// The SETTINGS that say how many streams a client may have are yet to be gathered.
+  private var announcesStreamLimit: Bool
   /// Bytes that are queued on all streams and that flow control has not let go.
   package internal(set) var queuedOutput = 0
   /// Bytes of bodies that flow control has let go.
@@ -77,10 +81,11 @@ package final class Session: @unchecked Sendable {
     self.onStream = onStream
     self.tally = tally
     floodGuard = configuration.floods.map { FloodGuard($0) }
+    announcesStreamLimit = role == .server
     headers = ReceivedHeaders(limit: configuration.maxHeaderListSize)
     var session: OpaquePointer?
     let callbacks = SessionCallbacks.shared.pointer
-    let options = try SessionOptions()
+    let options = try SessionOptions(configuration.floods)
     switch role {
     case .server: try check(nghttp2_session_server_new3(&session, callbacks, nil, options.pointer, memory?.functions))
     case .client: try check(nghttp2_session_client_new3(&session, callbacks, nil, options.pointer, memory?.functions))
@@ -109,7 +114,9 @@ package final class Session: @unchecked Sendable {
     ]
     switch role {
     case .server:
-      settings.append(.init(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, configuration.maxConcurrentStreams))
+      settings.append(
+        .init(
+          NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, StreamLimit.withReserve(configuration.maxConcurrentStreams)))
     case .client:
       settings.append(.init(NGHTTP2_SETTINGS_ENABLE_PUSH, 0))
     }
@@ -137,13 +144,37 @@ package final class Session: @unchecked Sendable {
     case nil: if let flood { throw refuse(flood) }
     case .flood(let flood): throw refuse(flood)
     case .error(let code):
+      broke(code)
       nghttp2_session_terminate_session(pointer, code.rawValue)
       throw .misplacedFrame
     }
     let start = bytes.bindMemory(to: UInt8.self).baseAddress
-    let code = nghttp2_session_mem_recv(pointer, start, bytes.count)
-    if code == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue { throw refuse(.continuations) }
-    try check(code)
+    do throws(HTTP2Error) { try check(nghttp2_session_mem_recv(pointer, start, bytes.count)) } catch {
+      switch error {
+      case .tooManyContinuations: throw refuse(.continuations)
+      // nghttp2's own limit of answers to PING and SETTINGS that are not taken.
+      case .flooded: throw refuse(.unread)
+      case .badPreface: tally.counters.badPrefaces += 1
+      default: break
+      }
+      throw error
+    }
+    if let flood { throw refuse(flood) }
+  }
+
+  /// The peer broke the protocol, and the connection ends with this code.
+  private func broke(_ code: HTTP2ErrorCode) {
+    guard isServer, refused == nil, !isBroken else { return }
+    isBroken = true
+    tally.count(code)
+  }
+
+  /// To be called when the socket takes nothing: what the peer has made us say since may not grow for ever.
+  /// - Throws: `HTTP2Error.flooded`
+  func checkUnread() throws(HTTP2Error) {
+    guard let limit = configuration.floods?.unread else { return }
+    guard nghttp2_session_get_outbound_queue_size(pointer) > limit + 2 * streams.count else { return }
+    throw refuse(.unread)
   }
 
   /// Ends the connection of a peer that overdoes it; what has arrived is not looked at any more.
@@ -184,6 +215,10 @@ package final class Session: @unchecked Sendable {
       let count = try check(nghttp2_session_mem_send(pointer, &data))
       guard count > 0, let data else { return }
       gathered.append(contentsOf: UnsafeBufferPointer(start: data, count: count))
+      if announcesStreamLimit {
+        announcesStreamLimit = false
+        StreamLimit.announce(configuration.maxConcurrentStreams, in: &gathered)
+      }
     }
   }
 
@@ -241,7 +276,8 @@ package final class Session: @unchecked Sendable {
   }
 
   /// The PING is submitted only now, as nghttp2 would let it overtake the notice.
-  func goAwaySent() {
+  func goAwaySent(_ code: HTTP2ErrorCode) {
+    if code != .noError { broke(code) }
     guard shutdown == .noticed else { return }
     shutdown = .pinged
     Self.shutdownPing.withUnsafeBufferPointer {
@@ -287,11 +323,20 @@ package final class Session: @unchecked Sendable {
 
   func streamOpened(_ id: Int32) {
     guard let onStream else { return }
+    guard streams.count < Int(configuration.maxConcurrentStreams) else { return refuseStream(id) }
     openedStreams &+= 1
     let stream = HTTP2Stream(id: id, session: self)
     streams.insert(stream)
     nghttp2_session_set_stream_user_data(pointer, id, Unmanaged.passUnretained(stream).toOpaque())
     onStream(stream)
+  }
+
+  /// One more than there may be. It was the client's mistake if it had been told, and is a flood if there are many.
+  private func refuseStream(_ id: Int32) {
+    tally.counters.streamsOverLimit += 1
+    let flags = UInt8(NGHTTP2_FLAG_NONE.rawValue)
+    nghttp2_submit_rst_stream(pointer, flags, id, HTTP2ErrorCode.refusedStream.rawValue)
+    if let flood = floodGuard?.provokedReset() { self.flood = flood }
   }
 
   func streamClosed(_ id: Int32, _ code: HTTP2ErrorCode) {
@@ -329,8 +374,9 @@ package final class Session: @unchecked Sendable {
 
   /// We reset a stream. It may be the answer to what breaks the protocol, and then is the peer's doing.
   func resetSent(_ code: HTTP2ErrorCode) {
-    guard code != .noError, code != .refusedStream, let flood = floodGuard?.provokedReset() else { return }
-    self.flood = flood
+    guard isServer, code != .noError, code != .refusedStream else { return }
+    tally.counters.streamsReset += 1
+    if let flood = floodGuard?.provokedReset() { self.flood = flood }
   }
 
   func goAwayReceived() {

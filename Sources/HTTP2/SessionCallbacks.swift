@@ -130,7 +130,8 @@ private func onFrameSent(
     let code = HTTP2ErrorCode(rawValue: frame.pointee.rst_stream.error_code)
     with(context) { $0.resetSent(code) }
   case NGHTTP2_GOAWAY.rawValue:
-    with(context) { $0.goAwaySent() }
+    let code = HTTP2ErrorCode(rawValue: frame.pointee.goaway.error_code)
+    with(context) { $0.goAwaySent(code) }
   default:
     break
   }

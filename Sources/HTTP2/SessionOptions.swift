@@ -8,7 +8,8 @@ final class SessionOptions {
   /// `FloodGuard` has one that can be set, and that counts the resets that we are provoked to send as well.
   private static let unlimited = UInt64(UInt32.max)
 
-  init() throws(HTTP2Error) {
+  /// - Parameter floods: Of a server.
+  init(_ floods: FloodLimits?) throws(HTTP2Error) {
     var option: OpaquePointer?
     try check(nghttp2_option_new(&option))
     guard let option else { throw .noMemory }
@@ -18,6 +19,7 @@ final class SessionOptions {
     nghttp2_option_set_stream_reset_rate_limit(option, Self.unlimited, Self.unlimited)
     // Closed streams are only good for a priority tree, which nobody uses any more (RFC 9113, section 5.3.2).
     nghttp2_option_set_no_closed_streams(option, 1)
+    if let floods { nghttp2_option_set_max_continuations(option, floods.continuations) }
   }
 
   deinit {

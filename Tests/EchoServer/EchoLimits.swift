@@ -26,6 +26,9 @@ struct EchoLimits {
       "queuedOutput": \.limits.queuedOutput, "queuedInput": \.limits.queuedInput, "maxMessageSize": \.maxMessageSize,
     ]
   }
+  private static var floods: [String: WritableKeyPath<FloodLimits, Int>] {
+    ["continuations": \.continuations, "unread": \.unread]
+  }
 
   init(_ arguments: [String]) throws {
     for argument in arguments {
@@ -35,6 +38,8 @@ struct EchoLimits {
         self[keyPath: path] = .milliseconds(number)
       } else if let path = Self.counts[parts[0]] {
         configuration[keyPath: path] = number
+      } else if let path = Self.floods[parts[0]] {
+        configuration.http2.floods?[keyPath: path] = number
       } else if parts[0] == "maxConcurrentStreams" {
         configuration.http2.maxConcurrentStreams = UInt32(clamping: number)
       } else {

@@ -53,10 +53,15 @@ def call(stream, path="/test.Echo/Unary", body=b"x", extra=()):
 class RawPeer:
     """A connection of raw frames that reads in the background and remembers what came."""
 
-    def __init__(self, address, settings=b"", preface=True, reads=True, patience=PATIENCE):
+    def __init__(self, address, settings=b"", preface=True, reads=True, patience=PATIENCE, buffer=None):
         host, port = address.rsplit(":", 1)
         self.patience = patience
-        self.socket = socket.create_connection((host, int(port)), patience)
+        self.socket = socket.socket()
+        self.socket.settimeout(patience)
+        if buffer is not None:
+            # How much the kernel takes for a peer that does not read; only before it connects does it count.
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.connect((host, int(port)))
         self.frames = []
         self.closed = threading.Event()
         self._arrived = threading.Condition()

@@ -232,21 +232,25 @@ def test_as_many_streams_as_allowed_are_served(peer):
 
 
 @pytest.mark.parametrize("knows", [True, False], ids=["told", "not-yet-told"])
-def test_one_stream_too_many_is_an_error(http2_server, knows):
-    """Of the stream alone while the client cannot know how many are allowed."""
+@pytest.mark.parametrize("more", [1, 5000])
+def test_streams_too_many_are_refused(http2_server, knows, more):
+    """They alone, whether or not the client could know how many are allowed; there is room again when others have ended."""
     peer = Peer(http2_server, setting(INITIAL_WINDOW, 0), acknowledges=knows)
     most = peer.settings[MAX_STREAMS]
     block = peer.block()
     peer.send(b"".join(frame(HEADERS, block, END_HEADERS | END_STREAM, 2 * n + 1) for n in range(most)))
-    peer.send(frame(HEADERS, block, END_HEADERS, 2 * most + 1))
-    if knows:
-        peer.expect_error(PROTOCOL, REFUSED, stream=2 * most + 1)
-    else:
-        peer.expect_reset(REFUSED, stream=2 * most + 1)
-        # What comes on a refused one is ignored, and the others go on.
-        peer.data(2 * most + 1)
-        peer.set((INITIAL_WINDOW, 65535))
-        peer.expect_answer(2 * most - 1)
+    surplus = [2 * (most + n) + 1 for n in range(more)]
+    peer.send(b"".join(frame(HEADERS, block, END_HEADERS, stream) for stream in surplus))
+    peer.wait(lambda: len(peer.kinds(RST)) == more)
+    assert [(f[2], f[3]) for f in peer.kinds(RST)] == [(stream, uint32(REFUSED)) for stream in surplus]
+    # What comes on a refused one is ignored, and the others go on.
+    peer.data(surplus[0])
+    peer.expect_ping()
+    peer.set((INITIAL_WINDOW, 65535))
+    peer.expect_answer(2 * most - 1)
+    peer.request(surplus[-1] + 2)
+    peer.expect_answer(surplus[-1] + 2)
+    assert not peer.kinds(GOAWAY)
     peer.close()
 
 
@@ -522,7 +526,7 @@ def test_new_settings_that_make_a_window_too_large(peer):
 # Section 6.10: CONTINUATION
 
 
-@pytest.mark.parametrize("cuts", [1, 2, 5])
+@pytest.mark.parametrize("cuts", [1, 2, 5, 60])
 def test_a_block_in_several_frames(peer, cuts):
     block = peer.block(extra=[("x-dummy", "x" * 100)])
     parts = [block[:10], *(bytes([byte]) for byte in block[10 : 9 + cuts]), block[9 + cuts :]]

@@ -84,7 +84,7 @@ import Testing
       let facts = Facts(receivedBytes: second, calls: 1, queuedOutput: 1601, sentOutput: 1000 + second)
       verdicts.append(watch.look(facts, at: Self.at(second)))
     }
-    #expect(verdicts.contains(.close(.stalled)))
+    #expect(verdicts.contains(.close(.crowded)))
   }
 
   @Test("a connection without calls is told to go once, and closed when it does not")
@@ -95,7 +95,7 @@ import Testing
     #expect(watch.look(Facts(openedCalls: 3), at: Self.at(4799)) == .none)
     #expect(watch.look(Facts(openedCalls: 3), at: Self.at(4800)) == .drain(.idle))
     #expect(watch.look(Facts(openedCalls: 3), at: Self.at(4801)) == .none)
-    #expect(watch.look(Facts(openedCalls: 3), at: Self.at(4820)) == .close(.aged))
+    #expect(watch.look(Facts(openedCalls: 3), at: Self.at(4820)) == .close(.overdue))
   }
 
   @Test("calls between two looks keep a connection")
@@ -112,7 +112,7 @@ import Testing
     #expect(watch.look(Facts(receivedBytes: 1, calls: 1), at: Self.at(7199)) == .none)
     #expect(watch.look(Facts(receivedBytes: 2, calls: 1), at: Self.at(7200)) == .drain(.aged))
     #expect(watch.look(Facts(receivedBytes: 3, calls: 1), at: Self.at(7299)) == .none)
-    #expect(watch.look(Facts(receivedBytes: 4, calls: 1), at: Self.at(7300)) == .close(.aged))
+    #expect(watch.look(Facts(receivedBytes: 4, calls: 1), at: Self.at(7300)) == .close(.overdue))
   }
 
   @Test("a silent client is asked for a sign of life, and any byte is one")

@@ -19,7 +19,8 @@ package enum MessageEncoding: String, CaseIterable, Sendable {
     case unknown
 
     init(_ value: UnsafeRawBufferPointer) {
-      if value.equals("identity") {
+      // Some clients leave it empty when they do not compress.
+      if value.isEmpty || value.equals("identity") {
         self = .identity
       } else if value.equals("gzip") {
         self = .compressed(.gzip)

@@ -85,7 +85,9 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
 
   private func refuse(_ refusal: RequestHead.Refusal?) {
     switch refusal {
-    case .http(let reason): stream.delegate = PlainAnswer(reason, of: connection)
+    case .http(let reason):
+      connection.count(reason)
+      stream.delegate = PlainAnswer(reason, of: connection)
     case .rpc(let error):
       countStart()
       end(error)
@@ -282,6 +284,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     let before = response
     response = .ended
     count(error?.code ?? .ok)
+    if error?.reason == .messageTooLarge { server.tally.counters.messagesRefused += 1 }
     error = error.map { server.hooks.completed?($0, ServerCall(stream: self)) ?? $0 }
     guard before == .none else { return stream.finish(trailers: trailers(error, into: HeaderBlock())) }
     var headers: HeaderBlock = [":status": "200", "content-type": "application/grpc"]

@@ -9,6 +9,7 @@ package struct ConnectionFlags: ParsableArguments {
   @Option(SettingsTable.frameTimeout.entry) package var frameTimeout: String?
   @Option(SettingsTable.stallTimeout.entry) package var stallTimeout: String?
   @Option(SettingsTable.maxQueuedOutput.entry) package var maxQueuedOutput: String?
+  @Option(SettingsTable.crowdedTimeout.entry) package var crowdedTimeout: String?
   @Option(SettingsTable.maxQueuedInput.entry) package var maxQueuedInput: String?
   @Option(SettingsTable.idleTimeout.entry) package var idleTimeout: String?
   @Option(SettingsTable.connectionAge.entry) package var connectionAge: String?
@@ -19,6 +20,8 @@ package struct ConnectionFlags: ParsableArguments {
   @Option(SettingsTable.maxSettings.entry) package var maxSettings: String?
   @Option(SettingsTable.maxResets.entry) package var maxResets: String?
   @Option(SettingsTable.maxEmptyFrames.entry) package var maxEmptyFrames: String?
+  @Option(SettingsTable.maxContinuations.entry) package var maxContinuations: String?
+  @Option(SettingsTable.maxUnreadFrames.entry) package var maxUnreadFrames: String?
   @Option(SettingsTable.drainPause.entry) package var drainPause: String?
 
   package init() {}
@@ -33,6 +36,7 @@ package struct ConnectionFlags: ParsableArguments {
       (SettingsTable.frameTimeout.entry, frameTimeout),
       (SettingsTable.stallTimeout.entry, stallTimeout),
       (SettingsTable.maxQueuedOutput.entry, maxQueuedOutput),
+      (SettingsTable.crowdedTimeout.entry, crowdedTimeout),
       (SettingsTable.maxQueuedInput.entry, maxQueuedInput),
       (SettingsTable.idleTimeout.entry, idleTimeout),
       (SettingsTable.connectionAge.entry, connectionAge),
@@ -43,6 +47,8 @@ package struct ConnectionFlags: ParsableArguments {
       (SettingsTable.maxSettings.entry, maxSettings),
       (SettingsTable.maxResets.entry, maxResets),
       (SettingsTable.maxEmptyFrames.entry, maxEmptyFrames),
+      (SettingsTable.maxContinuations.entry, maxContinuations),
+      (SettingsTable.maxUnreadFrames.entry, maxUnreadFrames),
       (SettingsTable.drainPause.entry, drainPause),
     ])
   }

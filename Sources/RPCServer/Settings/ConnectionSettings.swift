@@ -11,6 +11,7 @@ package struct ConnectionSettings: Sendable {
   package let frameTimeout: Duration
   package let stallTimeout: Duration
   package let maxQueuedOutput: Int
+  package let crowdedTimeout: Duration
   package let maxQueuedInput: Int
   package let idleTimeout: Duration
   package let connectionAge: Duration
@@ -21,6 +22,8 @@ package struct ConnectionSettings: Sendable {
   package let maxSettings: Int
   package let maxResets: Int
   package let maxEmptyFrames: Int
+  package let maxContinuations: Int
+  package let maxUnreadFrames: Int
   package let drainPause: Duration
 
   init(from sources: SettingsSources) throws(SettingsError) {
@@ -31,6 +34,7 @@ package struct ConnectionSettings: Sendable {
     frameTimeout = try sources.value(of: SettingsTable.frameTimeout)
     stallTimeout = try sources.value(of: SettingsTable.stallTimeout)
     maxQueuedOutput = try sources.value(of: SettingsTable.maxQueuedOutput)
+    crowdedTimeout = try sources.value(of: SettingsTable.crowdedTimeout)
     maxQueuedInput = try sources.value(of: SettingsTable.maxQueuedInput)
     idleTimeout = try sources.value(of: SettingsTable.idleTimeout)
     connectionAge = try sources.value(of: SettingsTable.connectionAge)
@@ -41,6 +45,8 @@ package struct ConnectionSettings: Sendable {
     maxSettings = try sources.value(of: SettingsTable.maxSettings)
     maxResets = try sources.value(of: SettingsTable.maxResets)
     maxEmptyFrames = try sources.value(of: SettingsTable.maxEmptyFrames)
+    maxContinuations = try sources.value(of: SettingsTable.maxContinuations)
+    maxUnreadFrames = try sources.value(of: SettingsTable.maxUnreadFrames)
     drainPause = try sources.value(of: SettingsTable.drainPause)
   }
 }
@@ -67,6 +73,7 @@ extension ServerConfiguration {
     limits.stallTimeout = settings.stallTimeout
     limits.queuedOutput = settings.maxQueuedOutput
     http2.connectionOutputHighWater = settings.maxQueuedOutput / 2
+    limits.crowdedTimeout = settings.crowdedTimeout
     limits.queuedInput = settings.maxQueuedInput
     limits.queuedInputOfLoop = settings.maxQueuedInput * 8
     limits.idleTimeout = settings.idleTimeout
@@ -79,6 +86,8 @@ extension ServerConfiguration {
     floods.settings = settings.maxSettings
     floods.resets = settings.maxResets
     floods.emptyFrames = settings.maxEmptyFrames
+    floods.continuations = settings.maxContinuations
+    floods.unread = settings.maxUnreadFrames
     http2.floods = floods
   }
 }

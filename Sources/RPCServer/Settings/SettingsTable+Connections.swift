@@ -21,7 +21,11 @@ extension SettingsTable {
     "How long a client may take nothing of what is queued for it")
   static let maxQueuedOutput = Setting(
     "max-queued-output", .size(65536...(1 << 30)), "SIZE", default: "8MiB",
-    "What may be queued for one client; one that holds more and takes next to nothing of it for 10s is cut off")
+    "What may be queued for one client; one that holds more and takes next to nothing of it for --crowded-timeout is cut off"
+  )
+  static let crowdedTimeout = Setting(
+    "crowded-timeout", .duration(.milliseconds(10) ... .seconds(3600)), "TIME", default: "10s",
+    "How long a client may hold more than --max-queued-output without taking a sixteenth of that")
   static let maxQueuedInput = Setting(
     "max-queued-input", .size((1 << 20)...(1 << 30)), "SIZE", default: "64MiB",
     "What may wait of one client's requests, parts of messages too, and eight times as much on each event loop")
@@ -53,16 +57,23 @@ extension SettingsTable {
   static let maxEmptyFrames = Setting(
     "max-empty-frames", .integer(1...1_000_000), "COUNT", default: "1000",
     "Frames a second from one client that carry nothing for a call")
+  static let maxContinuations = Setting(
+    "max-continuations", .integer(1...100_000), "COUNT", default: "100",
+    "CONTINUATION frames into which a client may cut the headers of one call")
+  static let maxUnreadFrames = Setting(
+    "max-unread-frames", .integer(100...10_000_000), "COUNT", default: "10000",
+    "Frames that may wait for a client whose socket takes nothing, beside two for each of its calls")
   static let drainPause = Setting(
     "drain-pause", .duration(.zero ... .seconds(3600)), "TIME", default: "0s",
     "After a signal to stop, how long calls are still taken while health says NOT_SERVING, for balancers to notice")
 
   static let connectionEntries = [
     compression.entry, maxConnections.entry, maxRunningCalls.entry, handshakeTimeout.entry, frameTimeout.entry,
-    stallTimeout.entry, maxQueuedOutput.entry, maxQueuedInput.entry, idleTimeout.entry, connectionAge.entry,
+    stallTimeout.entry, maxQueuedOutput.entry, crowdedTimeout.entry, maxQueuedInput.entry, idleTimeout.entry,
+    connectionAge.entry,
     connectionAgeGrace.entry,
     keepaliveInterval.entry, keepaliveTimeout.entry, maxPings.entry, maxSettings.entry, maxResets.entry,
-    maxEmptyFrames.entry,
+    maxEmptyFrames.entry, maxContinuations.entry, maxUnreadFrames.entry,
     drainPause.entry,
   ]
 }

@@ -30,7 +30,9 @@ struct ConnectionWatch {
   }
 
   enum Reason: Equatable {
-    case handshake, frame, stalled, idle, aged, keepalive
+    case handshake, frame, stalled, crowded, idle, aged, keepalive
+    /// Told to go, and still there after the grace.
+    case overdue
   }
 
   /// A count and when it changed last.
@@ -81,6 +83,7 @@ struct ConnectionWatch {
     }
     if isFrameLate(facts, at: now) { return .close(.frame) }
     if isStalled(facts, at: now) { return .close(.stalled) }
+    if isCrowded(facts, at: now) { return .close(.crowded) }
     // The clock of idleness runs from the last call's end.
     let quiet = calls.age(facts.openedCalls, at: now)
     if facts.calls > 0 { calls.since = now }
@@ -105,8 +108,7 @@ struct ConnectionWatch {
     let unwritten = written.age(facts.writtenBytes, at: now)
     if facts.unwrittenBytes == 0 { written.since = now }
     if facts.queuedOutput > 0, unsent >= limits.stallTimeout { return true }
-    if facts.unwrittenBytes > 0, unwritten >= limits.stallTimeout { return true }
-    return isCrowded(facts, at: now)
+    return facts.unwrittenBytes > 0 && unwritten >= limits.stallTimeout
   }
 
   private mutating func isCrowded(_ facts: Facts, at now: Instant) -> Bool {
@@ -124,7 +126,7 @@ struct ConnectionWatch {
   private mutating func retirement(_ facts: Facts, quiet: Duration, at now: Instant) -> Verdict {
     if let drainedAt {
       let grace = facts.calls > 0 ? limits.connectionAgeGrace : min(limits.connectionAgeGrace, limits.keepaliveTimeout)
-      return now - drainedAt >= grace ? .close(.aged) : .none
+      return now - drainedAt >= grace ? .close(.overdue) : .none
     }
     let reason: Reason? = now >= retiresAt ? .aged : quiet >= limits.idleTimeout ? .idle : nil
     guard let reason else { return .none }

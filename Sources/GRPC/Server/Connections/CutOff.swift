@@ -5,16 +5,16 @@ package enum CutOff: String, Hashable, Sendable, CaseIterable {
   case connections = "max-connections"
   case handshakeTime = "handshake-timeout"
   case frameTime = "frame-timeout"
-  /// Too little was taken of what was queued for the client: `max-queued-output` too.
   case stallTime = "stall-timeout"
+  case queuedOutput = "max-queued-output"
   case connectionAge = "connection-age-grace"
   case keepalive = "keepalive-timeout"
   case pings = "max-pings"
   case settings = "max-settings"
   case resets = "max-resets"
   case emptyFrames = "max-empty-frames"
-  /// nghttp2's own limit.
-  case continuations = "continuations"
+  case continuations = "max-continuations"
+  case unread = "max-unread-frames"
 
   init(_ flood: Flood) {
     self =
@@ -24,6 +24,7 @@ package enum CutOff: String, Hashable, Sendable, CaseIterable {
       case .resets: .resets
       case .emptyFrames: .emptyFrames
       case .continuations: .continuations
+      case .unread: .unread
       }
   }
 
@@ -34,7 +35,8 @@ package enum CutOff: String, Hashable, Sendable, CaseIterable {
       case .handshake: .handshakeTime
       case .frame: .frameTime
       case .stalled: .stallTime
-      case .idle, .aged: .connectionAge
+      case .crowded: .queuedOutput
+      case .idle, .aged, .overdue: .connectionAge
       case .keepalive: .keepalive
       }
   }

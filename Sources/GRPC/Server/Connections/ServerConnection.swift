@@ -74,6 +74,14 @@ final class ServerConnection: @unchecked Sendable {
     server.tally.counters.streams -= 1
   }
 
+  /// A request that is no gRPC call.
+  func count(_ reason: PlainAnswer.Reason) {
+    switch reason {
+    case .method: server.tally.counters.methodsRefused += 1
+    case .contentType: server.tally.counters.contentTypesRefused += 1
+    }
+  }
+
   // MARK: Handlers
 
   /// Starts a call's handler, now or when another one has returned. The handlers of streams that the client has reset count
@@ -135,7 +143,7 @@ final class ServerConnection: @unchecked Sendable {
     case .close(let reason):
       count(reason)
       tell(CutOff(reason))
-      if reason == .aged { end() } else { http2.close() }
+      if reason == .overdue { end() } else { http2.close() }
     }
   }
 
@@ -158,8 +166,10 @@ final class ServerConnection: @unchecked Sendable {
     case .handshake: server.tally.counters.handshakesTimedOut += 1
     case .frame: server.tally.counters.framesTimedOut += 1
     case .stalled: server.tally.counters.connectionsStalled += 1
+    case .crowded: server.tally.counters.connectionsCrowded += 1
     case .idle: server.tally.counters.connectionsIdle += 1
     case .aged: server.tally.counters.connectionsAged += 1
+    case .overdue: server.tally.counters.connectionsOverdue += 1
     case .keepalive: server.tally.counters.keepalivesTimedOut += 1
     }
   }

@@ -10,6 +10,16 @@ private enum Families {
     "segmentd_grpc_connections_ended_total", .counter, "Connections that the server ended for a limit's sake")
   static let floods = MetricFamily(
     "segmentd_grpc_floods_total", .counter, "Connections that were cut off as the client overdid something")
+  static let errors = MetricFamily(
+    "segmentd_grpc_protocol_errors_total", .counter, "Connections that ended as the client broke the protocol")
+  static let streamLimit = MetricFamily(
+    "segmentd_grpc_streams_refused_total", .counter, "Streams over --max-concurrent-streams")
+  static let streamsReset = MetricFamily(
+    "segmentd_grpc_streams_reset_total", .counter, "Streams that the server reset with an error")
+  static let requests = MetricFamily(
+    "segmentd_grpc_requests_refused_total", .counter, "Requests that were no gRPC calls")
+  static let messages = MetricFamily(
+    "segmentd_grpc_messages_refused_total", .counter, "Calls with a message over --max-message-size")
   static let streams = MetricFamily("segmentd_grpc_streams_open", .gauge, "HTTP/2 streams that are open")
   static let handlers = MetricFamily(
     "segmentd_grpc_handlers_running", .gauge, "Handlers that have not returned, also those whose call is over")
@@ -33,15 +43,24 @@ extension ServerLoop {
     set.add(Families.refused, now.connectionsRefused)
     for (reason, count) in [
       ("handshake", now.handshakesTimedOut), ("frame", now.framesTimedOut), ("stalled", now.connectionsStalled),
-      ("keepalive", now.keepalivesTimedOut), ("idle", now.connectionsIdle), ("age", now.connectionsAged),
+      ("crowded", now.connectionsCrowded), ("keepalive", now.keepalivesTimedOut), ("idle", now.connectionsIdle),
+      ("age", now.connectionsAged), ("age_grace", now.connectionsOverdue),
     ] {
       set.add(Families.ended, count, ["reason": reason])
     }
     for (kind, count) in [
       ("ping", now.pingFloods), ("settings", now.settingsFloods), ("reset", now.resetFloods),
-      ("empty_frame", now.emptyFrameFloods), ("continuation", now.continuationFloods),
+      ("empty_frame", now.emptyFrameFloods), ("continuation", now.continuationFloods), ("unread", now.unreadFloods),
     ] {
       set.add(Families.floods, count, ["kind": kind])
+    }
+    for (code, count) in [
+      ("BAD_PREFACE", now.badPrefaces), ("PROTOCOL_ERROR", now.protocolErrors),
+      ("FLOW_CONTROL_ERROR", now.flowControlErrors), ("STREAM_CLOSED", now.closedStreamErrors),
+      ("FRAME_SIZE_ERROR", now.frameSizeErrors), ("COMPRESSION_ERROR", now.compressionErrors),
+      ("OTHER", now.otherErrors),
+    ] {
+      set.add(Families.errors, count, ["code": code])
     }
     set.add(Families.streams, now.streams)
     set.add(Families.handlers, now.runningHandlers)
@@ -50,5 +69,11 @@ extension ServerLoop {
     set.add(Families.overload, now.handlersRefused + now.streamsRefused)
     set.add(Families.input, now.inputsRefused)
     set.add(Families.metadata, now.headerListsRefused)
+    set.add(Families.messages, now.messagesRefused)
+    set.add(Families.streamLimit, now.streamsOverLimit)
+    set.add(Families.streamsReset, now.streamsReset)
+    for (reason, count) in [("method", now.methodsRefused), ("content_type", now.contentTypesRefused)] {
+      set.add(Families.requests, count, ["reason": reason])
+    }
   }
 }

@@ -36,6 +36,15 @@ def test_a_request_with_a_body(peer, trailers):
     peer.expect_answer(status="415")
 
 
+@pytest.mark.parametrize("method, status", [("GET", "405"), ("POST", "415")])
+def test_a_client_that_waits_for_the_answer_gets_it(peer, method, status):
+    """Before it has ended its request, which it is told to stop."""
+    peer.request(method=method, end=False)
+    peer.data(end=False)
+    peer.expect_answer(status=status)
+    peer.expect_reset(0)
+
+
 def test_a_large_body_is_not_waited_for(peer):
     """The answer comes, and the client is told to stop."""
     peer.request(method="POST", end=False)

@@ -1,10 +1,12 @@
+import EventLoop
 import HTTP2
 
 /// The answer to a request that is not gRPC's: an HTTP status and a line for a person. Confined to its loop.
 ///
-///     reading ──request's end, or a long body──► answered
+///     reading ──request's end, a long body, or some time──► answered
 ///
-/// It comes when the request has ended, as clients of HTTP expect, and what they do wrong until then is found.
+/// It comes when the request has ended, as clients of HTTP expect, and what they do wrong until then is found. But a client that waits
+/// for the answer before it ends its request is told as well.
 final class PlainAnswer: StreamDelegate, @unchecked Sendable {
   /// What is wrong with the request.
   enum Reason {
@@ -15,14 +17,21 @@ final class PlainAnswer: StreamDelegate, @unchecked Sendable {
 
   /// A client that sends more than this is told before it has sent all.
   private static let longBody = 64 << 10
+  private static let patience = Duration.seconds(1)
 
   private let reason: Reason
   private let connection: ServerConnection
   private var received = 0
+  private var timer: Timer?
 
-  init(_ reason: Reason, of connection: ServerConnection) {
+  init(_ reason: Reason, to stream: HTTP2Stream, of connection: ServerConnection) {
     self.reason = reason
     self.connection = connection
+    guard !stream.isRemoteEnded else { return }
+    // The stream holds its delegate until it closes, and with it the timer.
+    let timer = Timer(on: connection.server.loop) { [unowned self, unowned stream] in answer(stream) }
+    timer.schedule(after: Self.patience)
+    self.timer = timer
   }
 
   /// Trailers.
@@ -41,6 +50,7 @@ final class PlainAnswer: StreamDelegate, @unchecked Sendable {
   }
 
   func streamClosed(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode, connectionLost: Bool) {
+    timer = nil
     connection.streamClosed()
   }
 

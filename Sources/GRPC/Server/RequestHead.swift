@@ -27,6 +27,7 @@ struct RequestHead {
   private var isPost = false
   private var isHead = false
   private var isGRPC = false
+  private var hasContentType = false
   private var path: String?
   private var refusal: RPCError?
 
@@ -43,7 +44,9 @@ struct RequestHead {
       isPost = value.equals("POST")
       isHead = !isPost && value.equals("HEAD")
     case 12 where name.equals("content-type"):
-      isGRPC = Self.isGRPC(value)
+      // Of several each must be.
+      isGRPC = Self.isGRPC(value) && (isGRPC || !hasContentType)
+      hasContentType = true
     case 12 where name.equals("grpc-timeout"):
       timeout = Timeout.parse(value)
       if timeout == nil { refusal = RPCError(.internalError, "malformed grpc-timeout", reason: "MALFORMED_TIMEOUT") }

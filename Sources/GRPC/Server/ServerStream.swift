@@ -87,7 +87,7 @@ final class ServerStream: StreamDelegate, @unchecked Sendable {
     switch refusal {
     case .http(let reason):
       connection.count(reason)
-      stream.delegate = PlainAnswer(reason, of: connection)
+      stream.delegate = PlainAnswer(reason, to: stream, of: connection)
     case .rpc(let error):
       countStart()
       end(error)

@@ -19,12 +19,13 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from bench import PEERS_OUT, Database
-from processes import BIN, WORK, Server, backend_cpu, cpu, peak_memory, reset_peak_memory, say
+from bench import PEERS_OUT
+from processes import BIN, WORK, Database, Server, backend_cpu, cpu, peak_memory, reset_peak_memory, say
 
 RECORDS = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
 REPEATS = int(os.environ.get("REPEATS", "3"))
 SLOW_SECONDS = 15
+SLOW_RATE = 1 << 20
 FOLDER = WORK / "export"
 TRANSACTIONS = 1000
 PSQL = "psql \\copy"
@@ -52,12 +53,6 @@ LINES = (
 
 
 class ExportDatabase(Database):
-    def __init__(self):
-        self.socket = (FOLDER / "data" / "postgres" / "socket").resolve()
-        self.port = next(self.socket.glob(".s.PGSQL.*[0-9]")).name.rsplit(".", 1)[1]
-        self.env = {"PGHOST": str(self.socket), "PGPORT": self.port, "PGUSER": "segmentd", "PGDATABASE": "segmentd"}
-        self.postmaster = int((self.socket.parent / "data" / "postmaster.pid").read_text().split("\n")[0])
-
     def copy(self, columns, path):
         run(
             ["psql", "-Xq", "-c", f"\\copy (SELECT {columns} FROM segmentd.audit ORDER BY era, xid, sequence) TO '{path}' CSV HEADER"],
@@ -92,24 +87,36 @@ def measured(server, database, body):
 
 
 def slow_readers(server, count):
-    """Each reads 1 MiB/s for a while; what the server has at its peak, in MiB."""
+    """Each takes 1 MiB/s by the clock for a while; what the server has at its peak, and the rate they kept, in MiB."""
     reset_peak_memory(server.pid)
     readers = [
         subprocess.Popen(
             [BIN / "segctl", "--address", server.address, "audit", "stream"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         for _ in range(count)
     ]
-    deadline = time.monotonic() + SLOW_SECONDS
-    total = 0
-    while time.monotonic() < deadline:
-        for reader in readers:
-            total += len(os.read(reader.stdout.fileno(), 1 << 17))
-        time.sleep(0.125)
+    files = [reader.stdout.fileno() for reader in readers]
+    for file in files:
+        os.set_blocking(file, False)
+    taken = dict.fromkeys(files, 0)
+    started = time.monotonic()
+    while (elapsed := time.monotonic() - started) < SLOW_SECONDS:
+        due = int(elapsed * SLOW_RATE)
+        for file in files:
+            while taken[file] < due:
+                try:
+                    chunk = os.read(file, min(1 << 16, due - taken[file]))
+                except BlockingIOError:
+                    break
+                if not chunk:
+                    sys.exit("a slow reader's export ended")
+                taken[file] += len(chunk)
+        time.sleep(0.01)
+    memory = peak_memory(server.pid)
     for reader in readers:
         reader.kill()
         reader.wait()
         reader.stdout.close()
-    return peak_memory(server.pid), total / SLOW_SECONDS / count / (1 << 20)
+    return memory, sum(taken.values()) / elapsed / count / (1 << 20)
 
 
 def grpc_go():
@@ -126,7 +133,7 @@ def main():
     FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
     command = [BIN / "segmentd", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", FOLDER / "data"]
     with Server(command, wait_for=r"listening on ([\d.]+:\d+)") as server:
-        database = ExportDatabase()
+        database = ExportDatabase(FOLDER / "data")
         if database.psql("SELECT count(*) FROM segmentd.audit") != str(RECORDS):
             if database.psql("SELECT count(*) FROM segmentd.audit") != "0":
                 sys.exit(f"{FOLDER} holds another number of records: remove it")

@@ -86,9 +86,13 @@ def follow():
     found = run("follow_latency.py", "--seconds", "60")
     rows = "".join(
         f"| {name} | {found[key]['p50_ms']} | {found[key]['p99_ms']} | {found[key]['p999_ms']} | {found[key]['max_ms']} |\n"
-        for name, key in (("the writing statement's begin", "from_record_time"), ("the writer's answer", "from_acknowledgement")))
+        for name, key in (
+            ("the writing statement's begin", "from_record_time"), ("the commit", "from_commit"), ("the writer's answer", "from_acknowledgement")))
+    answer = found["commit_to_acknowledgement"]
     return f"""By `Benchmarks/follow_latency.py`: {found['changes']:,} changes at {found['changes_per_second']:,} a second, each a call of its own, to one
-follower; writer and follower are clients in Python. Milliseconds until the record came, below zero when it came before the writer's answer; the commit lies between the two.
+follower; writer and follower are `load-client`. Milliseconds until the follower had the record, below zero when that was before the writer's answer.
+The commit is PostgreSQL's own time of it (`pg_xact_commit_timestamp`), which it takes before it writes the commit to the disk:
+the writer had its answer {answer['p50_ms']} (p50) to {answer['p99_ms']} (p99) after it.
 
 | since | p50 | p99 | p99.9 | max |
 |---|---|---|---|---|

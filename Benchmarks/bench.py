@@ -19,7 +19,8 @@ import time
 import background
 import writes
 from processes import (
-    AIM, BIN, REPEATS, ROOT, SHAPES, USERS, WORK, Server, backend_cpu, cpu, peak_memory, reset_peak_memory, say, segmentd,
+    AIM, BIN, REPEATS, ROOT, SHAPES, USERS, WORK, Database, Server, backend_cpu, cpu, peak_memory, reset_peak_memory, say,
+    segmentd,
 )
 
 PEERS_OUT = pathlib.Path(os.environ.get("PEERS_OUT", pathlib.Path(tempfile.gettempdir()) / "peers"))
@@ -104,23 +105,8 @@ def peer(name):
 # --- PostgreSQL --------------------------------------------------------------------------------------------------
 
 
-class Database:
-    """The private PostgreSQL of the segmentd that is measured."""
-
-    def __init__(self):
-        self.socket = (WORK / "data" / "postgres" / "socket").resolve()
-        self.port = next(self.socket.glob(".s.PGSQL.*[0-9]")).name.rsplit(".", 1)[1]
-        self.env = {"PGHOST": str(self.socket), "PGPORT": self.port, "PGUSER": "segmentd", "PGDATABASE": "segmentd"}
-        data = self.socket.parent / "data" / "postmaster.pid"
-        self.postmaster = int(data.read_text().split("\n")[0])
-
-    def psql(self, sql):
-        done = subprocess.run(
-            ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", sql], env={**os.environ, **self.env}, capture_output=True, text=True
-        )
-        if done.returncode:
-            sys.exit(f"psql: {done.stderr}")
-        return done.stdout.strip()
+class MeasuredDatabase(Database):
+    """Of the segmentd that is measured."""
 
     def load(self):
         """The data of the peers' load.sql, in their tables and in ours, and an audit log."""
@@ -257,7 +243,7 @@ def main():
     body = request_body(42)
     static = static_section()
     with segmentd() as server:
-        database = Database()
+        database = MeasuredDatabase(WORK / "data")
         database.load()
         writes.clean(database)
         answered, varied = queries(server, database, body)

@@ -3,81 +3,90 @@
     .venv/bin/python Benchmarks/follow_latency.py [--rate 1000] [--seconds 20] [--followers 1]
 
 Starts a segmentd of its own (from $SEGMENTD_BIN, default .build/release) with its private PostgreSQL in a temporary folder.
-The writer and each follower are processes of their own, in Python. Three clocks are compared, all of one machine:
+The writer and each follower are `load-client`, processes of their own. The writer keeps to its schedule: a call that is late does
+not delay those behind it. The instants of one change, all by the clock of one machine:
 
-- from the record's record_time, when the writing statement began: longer than from the commit by that statement and its fsync;
-- from the acknowledgement, as the writer saw it: shorter than from the commit by the answer's way; below zero means that the
-  follower was told before the writer;
-- the schedule that the writer keeps is open: a call that is late does not delay those behind it.
+- the record's record_time, when the writing statement began;
+- the commit as PostgreSQL notes it (track_commit_timestamp): before the commit is written to the disk, so what is measured from it on
+  holds that fsync;
+- the receipt, when a follower had the message whole and had not looked into it yet;
+- the writer's answer; a latency below zero says that the follower was told before the writer.
 """
 
 import argparse
 import json
-import multiprocessing
+import os
 import statistics
 import subprocess
 import sys
-import threading
-import time
 
-from processes import BIN, fresh_segmentd
+from processes import BIN, Database, empty_folder, segmentd
 
-
-def write(folder, address, rate, count, results):
-    """`count` changes of a user each, `rate` a second; puts the instant of each acknowledgement, by user."""
-    sys.path.insert(0, folder)
-    import grpc
-    from segmentation.v1 import membership_pb2, membership_service_pb2, membership_service_pb2_grpc, segment_pb2
-
-    item = membership_pb2.SegmentAssignment(segment=segment_pb2.SegmentSelector(slug="MEASURED"))
-    acknowledged, failures, done = {}, [], threading.Event()
-    with grpc.insecure_channel(address) as channel:
-        call = membership_service_pb2_grpc.MembershipServiceStub(channel).UpdateUserSegments
-
-        def ended(user, future):
-            acknowledged[user] = time.time()
-            if future.exception():
-                failures.append(str(future.exception()))
-            if len(acknowledged) == count:
-                done.set()
-
-        begin = time.perf_counter()
-        for user in range(1, count + 1):
-            due = begin + user / rate
-            if (wait := due - time.perf_counter()) > 0:
-                time.sleep(wait)
-            request = membership_service_pb2.UpdateUserSegmentsRequest(user_id=user, assign=[item])
-            call.future(request).add_done_callback(lambda future, user=user: ended(user, future))
-        sent = time.perf_counter() - begin
-        done.wait(60)
-    results.put((acknowledged, failures, sent))
+INSTANTS = """
+COPY (
+  SELECT user_id, (extract(epoch FROM recorded_at) * 1000000)::bigint,
+    (extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000000)::bigint
+  FROM segmentd.audit WHERE cause = 1
+) TO STDOUT CSV
+"""
 
 
-def follow(folder, address, count, ready, results):
-    """Puts when each user's record came, and by its record_time how long that took."""
-    sys.path.insert(0, folder)
-    import grpc
-    from segmentation.v1 import audit_service_pb2, audit_service_pb2_grpc
-
-    request = audit_service_pb2.StreamAuditRequest(follow=True, start_position=audit_service_pb2.AUDIT_POSITION_NOW)
-    came, latencies = {}, []
-    with grpc.insecure_channel(address) as channel:
-        for event in audit_service_pb2_grpc.AuditServiceStub(channel).StreamAudit(request):
-            now = time.time()
-            if event.WhichOneof("event") == "heartbeat":
-                ready.set()
-            for record in event.batch.records:
-                came[record.user_id] = now
-                latencies.append(now - record.record_time.seconds - record.record_time.nanos / 1e9)
-            if len(came) >= count:
-                break
-    results.put((came, latencies))
+def instants(text):
+    return {int(user): int(instant) for user, instant in (line.split(",") for line in text.splitlines() if "," in line)}
 
 
-def summary(values):
-    values = sorted(values)
-    at = lambda fraction: round(1000 * values[min(len(values) - 1, int(fraction * len(values)))], 2)
-    return {"p50_ms": at(0.5), "p99_ms": at(0.99), "p999_ms": at(0.999), "max_ms": at(1), "mean_ms": round(1000 * statistics.mean(values), 2)}
+def load_client(*arguments):
+    return subprocess.Popen([str(a) for a in (BIN / "load-client", *arguments)], stdout=subprocess.PIPE, text=True)
+
+
+def output(process):
+    text, _ = process.communicate(timeout=180)
+    if process.returncode:
+        sys.exit(f"{process.args}: {text[:1000]}")
+    return text
+
+
+def summary(microseconds):
+    values = sorted(microseconds)
+    at = lambda fraction: round(values[min(len(values) - 1, int(fraction * len(values)))] / 1000, 2)
+    return {"p50_ms": at(0.5), "p99_ms": at(0.99), "p999_ms": at(0.999), "max_ms": at(1), "mean_ms": round(statistics.mean(values) / 1000, 2)}
+
+
+def prepare(folder):
+    """A cluster that notes when transactions commit: that takes a start to make it, and another one."""
+    with segmentd(f"{folder}/data"):
+        pass
+    with open(f"{folder}/data/postgres/data/postgresql.auto.conf", "a") as file:
+        file.write("track_commit_timestamp = on\n")
+
+
+def measure(folder, options):
+    count = options.rate * options.seconds
+    with segmentd(f"{folder}/data") as server:
+        segctl = [BIN / "segctl", "--address", server.address]
+        subprocess.run([*segctl, "segment", "create", "MEASURED"], check=True, stdout=subprocess.DEVNULL)
+        users = "user_id,segment_slug\n" + "".join(f"{user},\n" for user in range(1, count + 1))
+        subprocess.run(
+            [*segctl, "import", "memberships", "-", "--create-users"], input=users, text=True, check=True,
+            stdout=subprocess.DEVNULL)
+        followers = [load_client("follow", server.address, count) for _ in range(options.followers)]
+        for follower in followers:
+            follower.stdout.readline()
+        writer = load_client("changes", server.address, "MEASURED", count, options.rate)
+        answered = instants(output(writer))
+        received = [instants(output(follower)) for follower in followers]
+        rows = [tuple(map(int, line.split(","))) for line in Database(f"{folder}/data").psql(INSTANTS).splitlines()]
+    if any(len(came) != count for came in received) or len(rows) != count:
+        sys.exit("not every change came once")
+    begun = {user: begin for user, begin, _ in rows}
+    committed = {user: commit for user, _, commit in rows}
+    since = lambda instant: summary([came[user] - instant[user] for came in received for user in came])
+    seconds = (max(answered.values()) - min(answered.values())) / 1e6
+    return {
+        "changes": count, "followers": options.followers, "changes_per_second": round(count / seconds),
+        "from_record_time": since(begun), "from_commit": since(committed), "from_acknowledgement": since(answered),
+        "commit_to_acknowledgement": summary([answered[user] - committed[user] for user in answered]),
+    }
 
 
 def main():
@@ -86,40 +95,9 @@ def main():
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--followers", type=int, default=1)
     options = parser.parse_args()
-    count = options.rate * options.seconds
-    with fresh_segmentd("latency") as (folder, server):
-        address = server.address
-        subprocess.run([BIN / "segctl", "segment", "create", "MEASURED", "--address", address], check=True, stdout=subprocess.DEVNULL)
-        users = "user_id,segment_slug\n" + "".join(f"{user},\n" for user in range(1, count + 1))
-        subprocess.run(
-            [BIN / "segctl", "import", "memberships", "-", "--create-users", "--address", address], input=users, text=True,
-            check=True, stdout=subprocess.DEVNULL,
-        )
-        context = multiprocessing.get_context("spawn")
-        written, followed = context.Queue(), context.Queue()
-        followers = []
-        for _ in range(options.followers):
-            ready = context.Event()
-            process = context.Process(target=follow, args=(f"{folder}/stubs", address, count, ready, followed))
-            process.start()
-            followers.append(process)
-            ready.wait(30)
-        writer = context.Process(target=write, args=(f"{folder}/stubs", address, options.rate, count, written))
-        writer.start()
-        acknowledged, failures, sent = written.get(timeout=120)
-        if failures:
-            sys.exit(f"{len(failures)} changes failed: {failures[0]}")
-        since_statement, since_answer = [], []
-        for _ in followers:
-            came, latencies = followed.get(timeout=60)
-            since_statement += latencies
-            since_answer += [came[user] - acknowledged[user] for user in acknowledged]
-        for process in [writer, *followers]:
-            process.join()
-        print(json.dumps({
-            "changes": count, "followers": options.followers, "changes_per_second": round(count / sent),
-            "from_record_time": summary(since_statement), "from_acknowledgement": summary(since_answer),
-        }, indent=2))
+    with empty_folder("latency") as folder:
+        prepare(folder)
+        print(json.dumps(measure(folder, options), indent=2))
 
 
 if __name__ == "__main__":

@@ -80,19 +80,45 @@ def stubs(folder):
         sys.exit("grpcio-tools could not compile protos/")
 
 
+class Database:
+    """The private PostgreSQL of a segmentd that runs on this folder."""
+
+    def __init__(self, data):
+        self.socket = (pathlib.Path(data) / "postgres" / "socket").resolve()
+        self.port = next(self.socket.glob(".s.PGSQL.*[0-9]")).name.rsplit(".", 1)[1]
+        self.env = {"PGHOST": str(self.socket), "PGPORT": self.port, "PGUSER": "segmentd", "PGDATABASE": "segmentd"}
+        data = self.socket.parent / "data" / "postmaster.pid"
+        self.postmaster = int(data.read_text().split("\n")[0])
+
+    def psql(self, sql):
+        done = subprocess.run(
+            ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", sql], env={**os.environ, **self.env}, capture_output=True, text=True
+        )
+        if done.returncode:
+            sys.exit(f"psql: {done.stderr}")
+        return done.stdout.strip()
+
+
+@contextlib.contextmanager
+def empty_folder(name):
+    """Gone with the block."""
+    folder = tempfile.mkdtemp(prefix=f"segmentd-{name}-")
+    os.chmod(folder, 0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def fresh_segmentd(name):
     """A folder of its own with the protos' Python modules below `stubs`, and a segmentd on a private PostgreSQL in it; gone with
     the block."""
-    folder = tempfile.mkdtemp(prefix=f"segmentd-{name}-")
-    os.chmod(folder, 0o755)
-    try:
+    with empty_folder(name) as folder:
         os.mkdir(f"{folder}/stubs")
         stubs(f"{folder}/stubs")
         with segmentd(f"{folder}/data") as server:
             yield folder, server
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def cpu(pid):

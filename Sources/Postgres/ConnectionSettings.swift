@@ -15,11 +15,12 @@ struct ConnectionSettings {
   init(_ configuration: PostgresConfiguration) throws {
     let given = try Self.parse(configuration.connectionString)
     let theirs = given["options"] ?? getenv("PGOPTIONS").map { String(cString: $0) } ?? ""
-    let ours = [
-      "statement_timeout=\(configuration.statementTimeout.settingMilliseconds)",
-      "idle_in_transaction_session_timeout=\(configuration.idleInTransactionTimeout.settingMilliseconds)",
-      "TimeZone=UTC",
-    ]
+    let ours =
+      configuration.serverSettings + [
+        "statement_timeout=\(configuration.statementTimeout.settingMilliseconds)",
+        "idle_in_transaction_session_timeout=\(configuration.idleInTransactionTimeout.settingMilliseconds)",
+        "TimeZone=UTC",
+      ]
     keywords = [
       ("fallback_application_name", configuration.applicationName),
       ("dbname", configuration.connectionString),

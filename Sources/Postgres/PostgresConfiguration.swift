@@ -16,6 +16,8 @@ package struct PostgresConfiguration: Sendable {
   package var idleInTransactionTimeout: Duration
   /// What the server's views call us, unless the connection string says otherwise.
   package var applicationName: String
+  /// More settings of the server for these connections, `name=value`.
+  package var serverSettings: [String] = []
 
   package init(
     connectionString: String, maximumConnections: Int = 4, waitLimit: Int = 1024, waitTimeout: Duration = .seconds(5),

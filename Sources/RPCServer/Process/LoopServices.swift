@@ -49,24 +49,28 @@ final class LoopServices: @unchecked Sendable {
   private let monitor: LoopMonitor
 
   /// - Parameters:
-  ///   - bell: The process's, which its loops share.
+  ///   - bell, auditBell: The process's, which its loops share.
   ///   - offersHealth, offersReflection: Whether these services of gRPC's are answered.
   init(
     on loop: EventLoop, database: PostgresConfiguration, settings: SegmentationSettings,
-    pollInterval: Duration = .seconds(1), bell: RolloutBell = RolloutBell(), offersHealth: Bool = true,
-    offersReflection: Bool = true, desk: ReportDesk = ReportDesk(ReportDirectory("", limit: 0)), logger: Logger
+    pollInterval: Duration = .seconds(1), bell: RolloutBell = RolloutBell(), auditBell: AuditBell = AuditBell(),
+    offersHealth: Bool = true, offersReflection: Bool = true,
+    desk: ReportDesk = ReportDesk(ReportDirectory("", limit: 0)), logger: Logger
   ) {
     monitor = LoopMonitor(on: loop)
     pool = PostgresPool(on: loop, configuration: database, logger: logger)
     var few = database
     few.maximumConnections = Self.feedConnections
+    few.serverSettings = AuditFeed.serverSettings
     feedPool = PostgresPool(on: loop, configuration: few, logger: logger)
+    few.serverSettings = []
     few.maximumConnections = 1
     rolloutPool = PostgresPool(on: loop, configuration: few, logger: logger)
     few.maximumConnections = Self.feedConnections
-    let notifier = AuditNotifier(on: loop, pool: feedPool)
+    let notifier = AuditNotifier(on: loop, pool: feedPool, bell: auditBell)
     feed = AuditFeed(
-      on: loop, pool: feedPool, configuration: few, pollInterval: pollInterval, settings: settings, logger: logger)
+      on: loop, pool: feedPool, configuration: few, bell: auditBell, pollInterval: pollInterval, settings: settings,
+      logger: logger)
     few.maximumConnections = Self.listingConnections
     listingPool = PostgresPool(on: loop, configuration: few, logger: logger)
     let history = HistoryStore(pool: pool, listings: listingPool, settings: settings)

@@ -87,13 +87,15 @@ struct ServerProcess {
     let configuration = PostgresConfiguration(settings, connectionString: database.connectionString)
     let limits = SegmentationSettings(settings)
     let bell = RolloutBell()
+    let auditBell = AuditBell()
     var services: [LoopServices] = []
     for loop in loops {
       services.append(
         try await loop.perform { [logger, settings, desk] in
           LoopServices(
             on: loop, database: configuration, settings: limits, pollInterval: settings.auditPollInterval, bell: bell,
-            offersHealth: settings.health == .on, offersReflection: settings.reflection == .on, desk: desk,
+            auditBell: auditBell, offersHealth: settings.health == .on, offersReflection: settings.reflection == .on,
+            desk: desk,
             logger: logger)
         })
     }

@@ -5,9 +5,9 @@ import Postgres
 /// What is new in the audit log, for all followers of one loop: they share its looks at the log's end and the newest records.
 /// Confined to its loop. Without a follower it does nothing and holds no connection.
 ///
-///     idle ──first join──► looking ──► waiting: notified, or the poll interval is over ──► looking
+///     idle ──first join──► looking ──► waiting: told of a commit, or the poll interval is over ──► looking
 ///                             ▲                      │
-///                             └── soon ◄── something runs that was there when we were notified
+///                             └── soon ◄── something runs that was there when we were told
 ///     any ──last leave──► idle          any ──stop──► stopped
 ///
 /// The look and the reading have connections of their own, so that a queue for the others does not hold followers back.
@@ -34,6 +34,9 @@ package final class AuditFeed: @unchecked Sendable {
     let promise: Promise<Wake>
   }
 
+  /// For the connections of its pool.
+  package static let serverSettings = AuditTail.serverSettings
+
   /// Records that are kept for followers that are a little behind; one that is further behind reads for itself.
   private static let mostRecords = 8192
   private static let mostSlices = 512
@@ -43,6 +46,8 @@ package final class AuditFeed: @unchecked Sendable {
   private static let patience = Duration.seconds(5)
 
   private let loop: EventLoop
+  private let bell: AuditBell
+  private let tail: AuditTail
   private let store: AuditStore
   private let pollInterval: Duration
   private let logger: Logger
@@ -54,8 +59,8 @@ package final class AuditFeed: @unchecked Sendable {
   private var waiters: [ObjectIdentifier: Waiter] = [:]
   private var slices: [Slice] = []
   private var keptRecords = 0
-  private var bell: Promise<Void>?
-  private var isNotified = false
+  private var sleeper: Promise<Void>?
+  private var isTold = false
   private var mustRefresh = true
 
   /// How old the oldest record of the last look was by the database's clock: seconds, 0 when there was none.
@@ -66,17 +71,21 @@ package final class AuditFeed: @unchecked Sendable {
   package private(set) var isStopped = false
 
   /// - Parameters:
-  ///   - pool: For the looks, not the one that calls are answered with.
+  ///   - pool: For the looks, not the one that calls are answered with. Its connections have `serverSettings`.
   ///   - configuration: Of the connection that listens.
-  ///   - pollInterval: How often to look without being notified.
+  ///   - bell: The process's.
+  ///   - pollInterval: How often to look without being told of anything.
   package init(
-    on loop: EventLoop, pool: PostgresPool, configuration: PostgresConfiguration, pollInterval: Duration = .seconds(1),
-    settings: SegmentationSettings = SegmentationSettings(), logger: Logger
+    on loop: EventLoop, pool: PostgresPool, configuration: PostgresConfiguration, bell: AuditBell,
+    pollInterval: Duration = .seconds(1), settings: SegmentationSettings = SegmentationSettings(), logger: Logger
   ) {
     self.loop = loop
+    self.bell = bell
     self.pollInterval = pollInterval
     self.logger = logger
-    store = AuditStore(pool: pool, installation: Installation(pool: pool, settings: settings), settings: settings)
+    let installation = Installation(pool: pool, settings: settings)
+    tail = AuditTail(pool: pool, installation: installation)
+    store = AuditStore(pool: pool, installation: installation, settings: settings)
     makeListener = { feed in
       PostgresListener(on: loop, configuration: configuration, channels: [AuditNotifier.channel], logger: logger) {
         [unowned feed] in feed.heard($0)
@@ -93,8 +102,9 @@ package final class AuditFeed: @unchecked Sendable {
     let listener = makeListener(self)
     self.listener = listener
     listener.start()
+    bell.add(self, on: loop) { [weak self] in self?.tell() }
     mustRefresh = true
-    isNotified = true
+    isTold = true
     task = loop.spawn { [self] in await run() }
   }
 
@@ -111,6 +121,7 @@ package final class AuditFeed: @unchecked Sendable {
   }
 
   private func rest() {
+    bell.remove(self)
     listener?.stop()
     listener = nil
     task?.cancel()
@@ -150,34 +161,36 @@ package final class AuditFeed: @unchecked Sendable {
 
   private func heard(_ event: PostgresListener.Event) {
     switch event {
+    case .notified(let notification) where notification.payload == bell.name: return
     case .notified: break
     case .listening: mustRefresh = true
     case .interrupted: return
     }
-    isNotified = true
-    bell?.succeed(())
+    tell()
+  }
+
+  /// There is something new, or may be.
+  private func tell() {
+    isTold = true
+    sleeper?.succeed(())
   }
 
   private func run() async {
-    /// The look has to come here until all that was notified can be read.
+    /// The look has to come here until all that was told of can be read.
     var awaited: Int64 = 0
     var pause = Self.shortestPause
     var failingSince: ContinuousClock.Instant?
     while !Task.isCancelled {
-      let wasNotified = isNotified
-      isNotified = false
+      let wasTold = isTold
+      isTold = false
       let oldest = tip?.oldest
       do {
         let now = try await look()
         guard let now, !Task.isCancelled else { return }
         failingSince = nil
-        if wasNotified { awaited = now.next }
+        if wasTold { awaited = now.next }
         pause = now.oldest == oldest ? min(pause * 2, Self.longestPause) : Self.shortestPause
-        if now.oldest < awaited || isNotified {
-          try? await Task.sleep(for: pause)
-        } else {
-          await rest(for: pollInterval)
-        }
+        await rest(for: now.oldest < awaited ? pause : pollInterval)
       } catch {
         guard !Task.isCancelled else { return }
         mustRefresh = true
@@ -185,7 +198,9 @@ package final class AuditFeed: @unchecked Sendable {
         failingSince = since
         logger.warning("cannot read the end of the audit log", metadata: ["error": "\(error)"])
         if ContinuousClock.now - since >= Self.patience { fail(error) }
+        isTold = false
         await rest(for: pollInterval)
+        isTold = true
       }
     }
   }
@@ -194,14 +209,21 @@ package final class AuditFeed: @unchecked Sendable {
   private func look() async throws(SegmentationError) -> AuditTip? {
     let refreshes = mustRefresh
     mustRefresh = false
-    let now = try await store.tip(refreshing: refreshes, deadline: .now + Self.patience)
+    let before = tip
+    let look = try await tail.look(behind: before, refreshing: refreshes, deadline: .now + Self.patience)
     guard !Task.isCancelled else { return nil }
+    let now = look.tip
     lag = 0
-    if let before = tip, before.identity == now.identity {
+    if let before, before.identity == now.identity {
       if before.end < now.end {
-        let records = try await store.read(
-          after: before.end, to: now.bound, limit: Self.mostRecords, deadline: .now + Self.patience)
-        guard !Task.isCancelled else { return nil }
+        let records: [AuditRecord]
+        if let found = look.records {
+          records = found
+        } else {
+          records = try await store.read(
+            after: before.end, to: now.bound, limit: Self.mostRecords, deadline: .now + Self.patience)
+          guard !Task.isCancelled else { return nil }
+        }
         let oldest = records.lazy.map(\.recordedAt.microseconds).min()
         lag = oldest.map { Double(max(0, now.time.microseconds - $0)) / 1e6 } ?? 0
         keep(Slice(start: before.end, end: now.end, records: records))
@@ -217,6 +239,10 @@ package final class AuditFeed: @unchecked Sendable {
   private func keep(_ slice: Slice) {
     // Perhaps there were more: each follower reads for itself.
     if slice.records.count >= Self.mostRecords { return forget() }
+    // Most looks of a busy database find nothing, only that less is running.
+    if slice.records.isEmpty, let last = slices.popLast() {
+      return slices.append(Slice(start: last.start, end: slice.end, records: last.records))
+    }
     slices.append(slice)
     keptRecords += slice.records.count
     while keptRecords > Self.mostRecords || slices.count > Self.mostSlices {
@@ -229,13 +255,14 @@ package final class AuditFeed: @unchecked Sendable {
     keptRecords = 0
   }
 
-  /// Ends early when a notification comes.
+  /// Ends early when there is something new, at once when there is already.
   private func rest(for time: Duration) async {
-    let bell = Promise<Void>(on: loop)
-    self.bell = bell
-    let timer = Timer(on: loop) { bell.succeed(()) }
+    guard !isTold else { return }
+    let sleeper = Promise<Void>(on: loop)
+    self.sleeper = sleeper
+    let timer = Timer(on: loop) { sleeper.succeed(()) }
     timer.schedule(after: time)
-    _ = try? await bell.value()
+    _ = try? await sleeper.value()
     timer.cancel()
   }
 

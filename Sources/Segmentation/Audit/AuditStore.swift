@@ -15,6 +15,17 @@ package struct AuditTip: Sendable {
   package let floor: AuditFloor?
 
   package var bound: AuditBound { AuditBound(identity: identity, end: end, isComplete: oldest == next, floor: floor) }
+
+  /// What `AuditStore.horizon` answered.
+  init(_ identity: DatabaseIdentity, _ result: PostgresResult) throws {
+    guard result.rowCount == 1 else { throw SegmentationError.schemaMismatch("segmentd.installation is empty") }
+    self.identity = identity
+    oldest = try result.int64(0, 0)
+    next = try result.int64(0, 1)
+    time = try result.timestamp(0, 2)
+    floor = try AuditFloor(result, row: 0, column: 3)
+    end = AuditPosition(era: identity.era, xid: oldest - 1, sequence: .max)
+  }
 }
 
 /// How far a bounded reading goes, and in which database.
@@ -80,7 +91,7 @@ package struct AuditScan: Sendable {
 /// Only what lies below the oldest transaction that still runs is read: nothing can appear there any more, so a reader
 /// that goes on behind the last record it has seen misses nothing.
 package final class AuditStore: @unchecked Sendable {
-  private let pool: PostgresPool
+  let pool: PostgresPool
   private let installation: Installation
   private let settings: SegmentationSettings
   private let directory: SegmentDirectory
@@ -88,14 +99,14 @@ package final class AuditStore: @unchecked Sendable {
   private let pieces: AuditPieces
 
   /// The oldest transaction that runs, and the first one that had not ended: all below the former have.
-  private static let horizon = Statement(
+  static let horizon = Statement(
     "audit_horizon",
     """
     SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint, clock_timestamp(), \(AuditFloor.columns)
     FROM pg_current_snapshot() AS s, segmentd.installation AS i
     """)
 
-  private static let floor = Statement(
+  static let floor = Statement(
     "audit_floor",
     """
     SELECT \(AuditFloor.columns) FROM segmentd.installation AS i
@@ -126,13 +137,13 @@ package final class AuditStore: @unchecked Sendable {
   package func bound(deadline: ContinuousClock.Instant? = nil) async throws(SegmentationError) -> AuditBound {
     let identity = try await installation.refreshedIdentity(deadline: deadline)
     let patience = ContinuousClock.now + settings.auditSettleWait
-    let start = try await horizon(deadline: deadline)
+    let start = try await horizon(identity, deadline: deadline)
     var now = start
     var pause = Duration.milliseconds(1)
     while now.oldest < start.next && ContinuousClock.now < patience {
       do { try await Task.sleep(for: pause) } catch { throw .cancelled }
       pause = min(pause * 2, .milliseconds(50))
-      now = try await horizon(deadline: deadline)
+      now = try await horizon(identity, deadline: deadline)
     }
     let end = min(now.oldest, start.next)
     return AuditBound(
@@ -142,22 +153,7 @@ package final class AuditStore: @unchecked Sendable {
 
   /// As far as can be read at this instant, without waiting for anything.
   package func settled(deadline: ContinuousClock.Instant? = nil) async throws(SegmentationError) -> AuditBound {
-    try await tip(deadline: deadline).bound
-  }
-
-  /// Looks at the log's end.
-  /// - Parameter refreshing: Also make sure that the database is still the one it was.
-  func tip(
-    refreshing: Bool = false, deadline: ContinuousClock.Instant? = nil
-  ) async throws(SegmentationError) -> AuditTip {
-    let identity =
-      refreshing
-      ? try await installation.refreshedIdentity(deadline: deadline)
-      : try await installation.identity(deadline: deadline)
-    let now = try await horizon(deadline: deadline)
-    return AuditTip(
-      identity: identity, end: AuditPosition(era: identity.era, xid: now.oldest - 1, sequence: .max),
-      oldest: now.oldest, next: now.next, time: now.time, floor: now.floor)
+    try await horizon(installation.identity(deadline: deadline), deadline: deadline).bound
   }
 
   /// The ids that a filter means: of a slug, every segment that ever had it.
@@ -284,16 +280,9 @@ package final class AuditStore: @unchecked Sendable {
   }
 
   private func horizon(
-    deadline: ContinuousClock.Instant?
-  ) async throws(SegmentationError) -> (oldest: Int64, next: Int64, time: Timestamp, floor: AuditFloor?) {
-    try await translating {
-      let result = try await pool.query(Self.horizon, [], deadline: deadline)
-      guard result.rowCount == 1 else { throw SegmentationError.schemaMismatch("segmentd.installation is empty") }
-      return (
-        try result.int64(0, 0), try result.int64(0, 1), try result.timestamp(0, 2),
-        try AuditFloor(result, row: 0, column: 3)
-      )
-    }
+    _ identity: DatabaseIdentity, deadline: ContinuousClock.Instant?
+  ) async throws(SegmentationError) -> AuditTip {
+    try await translating { try AuditTip(identity, await pool.query(Self.horizon, [], deadline: deadline)) }
   }
 
   /// Makes sure that retention did not drop what was just read, or skipped for want of it.

@@ -40,17 +40,3 @@ extension HistoryStore {
     }
   }
 }
-
-extension AuditRecord {
-  /// A row of `HistorySQL.lastRecords`.
-  fileprivate init(_ result: PostgresResult, row: Int, user: UserID, segment: SegmentID) throws {
-    guard let position = try AuditPosition(result, row: row, column: 0),
-      let action = AuditAction(rawValue: Int16(truncatingIfNeeded: try result.int64(row, 3)))
-    else { throw PostgresError(.decoding, "an audit row is not as expected") }
-    self.init(
-      position: position, user: user, segment: segment, slug: Slug(stored: try result.text(row, 8)), action: action,
-      cause: AuditCause(stored: try result.int64(row, 4)), actor: try result.text(row, 9),
-      requestID: try result.optionalText(row, 10), expiresAt: try result.optionalTimestamp(row, 5),
-      effectiveAt: try result.timestamp(row, 6), recordedAt: try result.timestamp(row, 7))
-  }
-}

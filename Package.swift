@@ -76,6 +76,8 @@ let package = Package(
         .embedInCode("Migrations/0005_rollout_floors.down.sql"),
         .embedInCode("Migrations/0006_bucket_reports.up.sql"),
         .embedInCode("Migrations/0006_bucket_reports.down.sql"),
+        .embedInCode("Migrations/0007_audit_times.up.sql"),
+        .embedInCode("Migrations/0007_audit_times.down.sql"),
       ],
       swiftSettings: strict),
     module("Contract", ["GRPC", "Proto", "Digest"]),

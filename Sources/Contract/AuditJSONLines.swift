@@ -8,8 +8,59 @@ package struct AuditJSONLines: Sendable {
 
   package init() {}
 
+  /// A record's fields. The texts are lent, UTF-8; an empty one is a field that is not there.
+  package struct Record {
+    let sequence: Int64
+    let userID: Int64
+    let segmentID: Int64
+    let segmentSlug: UnsafeRawBufferPointer
+    let action: AuditAction
+    let cause: AuditCause
+    let actor: UnsafeRawBufferPointer
+    let requestID: UnsafeRawBufferPointer
+    let expiresAt: ProtoTimestamp?
+    let effectiveTime: ProtoTimestamp?
+    let recordTime: ProtoTimestamp?
+
+    package init(
+      sequence: Int64, userID: Int64, segmentID: Int64, segmentSlug: UnsafeRawBufferPointer, action: AuditAction,
+      cause: AuditCause, actor: UnsafeRawBufferPointer, requestID: UnsafeRawBufferPointer, expiresAt: ProtoTimestamp?,
+      effectiveTime: ProtoTimestamp?, recordTime: ProtoTimestamp?
+    ) {
+      self.sequence = sequence
+      self.userID = userID
+      self.segmentID = segmentID
+      self.segmentSlug = segmentSlug
+      self.action = action
+      self.cause = cause
+      self.actor = actor
+      self.requestID = requestID
+      self.expiresAt = expiresAt
+      self.effectiveTime = effectiveTime
+      self.recordTime = recordTime
+    }
+  }
+
   /// Appends the record's line with its line feed.
   package mutating func append(_ record: AuditRecord, to buffer: inout [UInt8]) {
+    var (slug, actor, requestID) = (record.segmentSlug, record.actor, record.requestID)
+    slug.withUTF8 { slug in
+      actor.withUTF8 { actor in
+        requestID.withUTF8 { requestID in
+          append(
+            Record(
+              sequence: record.sequence, userID: record.userID, segmentID: record.segmentID,
+              segmentSlug: UnsafeRawBufferPointer(slug), action: record.action, cause: record.cause,
+              actor: UnsafeRawBufferPointer(actor), requestID: UnsafeRawBufferPointer(requestID),
+              expiresAt: record.expiresAt, effectiveTime: record.effectiveTime, recordTime: record.recordTime),
+            to: &buffer)
+        }
+      }
+    }
+  }
+
+  /// Appends the record's line with its line feed.
+  package mutating func append(_ record: Record, to buffer: inout [UInt8]) {
     buffer.append(contentsOf: "{\"action\":\"".utf8)
     buffer.append(contentsOf: record.action.name.utf8)
     if !record.actor.isEmpty { Self.append(record.actor, as: "\",\"actor\":\"", to: &buffer) }
@@ -36,9 +87,9 @@ package struct AuditJSONLines: Sendable {
   }
 
   /// The text without the quote that ends it (RFC 8259, "Strings").
-  private static func append(_ text: String, as name: StaticString, to buffer: inout [UInt8]) {
+  private static func append(_ text: UnsafeRawBufferPointer, as name: StaticString, to buffer: inout [UInt8]) {
     name.withUTF8Buffer { buffer.append(contentsOf: $0) }
-    for byte in text.utf8 {
+    for byte in text {
       switch byte {
       case UInt8(ascii: "\""), UInt8(ascii: "\\"):
         buffer.append(UInt8(ascii: "\\"))

@@ -7,7 +7,7 @@ import Segmentation
 /// What it has begun with when the process ends it makes anew after the next start.
 final class ReportMaker: @unchecked Sendable {
   /// How many records are read at once.
-  private static let chunk = 8192
+  private static let chunk = 16_384
   private static let cleaningInterval = Duration.seconds(10)
   private static let noteInterval = Duration.seconds(1)
 
@@ -109,22 +109,26 @@ final class ReportMaker: @unchecked Sendable {
     uploads.add(made)
   }
 
-  /// Two chunks are all that is held, as in a stream.
+  /// A piece of text is all that is held, and written before the loop does anything else for long.
   private func fill(_ writer: ReportWriter, _ report: Report) async throws {
-    let bound = try await audit.bound()
+    let (start, bound) = try await audit.narrowed(audit.bound(), to: report.filter)
     var noted = ContinuousClock.now
-    var position = AuditPosition.beginning
-    while true {
+    var scan = AuditScan(position: start)
+    repeat {
       try Task.checkCancellation()
-      let records = try await audit.read(after: position, to: bound, limit: Self.chunk, filter: report.filter)
-      try writer.add(records)
-      guard records.count == Self.chunk, let last = records.last else { return }
-      position = last.position
+      var failure: (any Error)?
+      scan = try await audit.scan(
+        after: scan.position, to: bound, limit: Self.chunk, filter: report.filter, inPieces: scan.goesInPieces
+      ) { row in
+        guard failure == nil else { return }
+        do { try writer.add(row) } catch { failure = error }
+      }
+      if let failure { throw failure }
       if ContinuousClock.now - noted > Self.noteInterval {
         noted = .now
         try await reports.note(report.id, .running, count: writer.count, size: writer.size)
       }
-    }
+    } while !scan.isComplete
   }
 }
 

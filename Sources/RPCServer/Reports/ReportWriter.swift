@@ -1,6 +1,7 @@
 import Contract
 import Digest
 import GRPC
+import Postgres
 import Proto
 import Segmentation
 
@@ -24,6 +25,9 @@ struct FinishedReport: Sendable {
 
 /// Writes a report's records into its file, which has its name only when it is whole.
 final class ReportWriter {
+  /// Text is written, digested and packed in pieces of so many bytes: packing one takes a millisecond or two.
+  private static let piece = 64 << 10
+
   private let directory: ReportDirectory
   private let report: Report
   private let file: Int32
@@ -35,6 +39,10 @@ final class ReportWriter {
   private let room: Int64
   private var line = AuditLine()
   private var jsonLines = AuditJSONLines()
+  /// The records as CSV, which the digest is of.
+  private var lines: [UInt8] = []
+  /// The records as JSON, when that is the format.
+  private var text: [UInt8] = []
   private(set) var count: Int64 = 0
   private(set) var size: Int64 = 0
 
@@ -62,22 +70,34 @@ final class ReportWriter {
   }
 
   /// - Throws: `ReportFailure` when there is no room.
-  func add(_ records: [Segmentation.AuditRecord]) throws {
-    var lines: [UInt8] = []
-    var text: [UInt8] = []
-    for record in records {
-      let message = Proto.AuditRecord(record)
-      line.append(message, to: &lines)
-      if report.format == .jsonLines { jsonLines.append(message, to: &text) }
+  func add(_ row: AuditRow) throws {
+    count += 1
+    let effective = ProtoTimestamp(row.effectiveAt)
+    let action = Proto.AuditAction(rawValue: Int32(row.action))
+    line.append(
+      userID: row.user, slug: row.slug, action: action, seconds: effective.seconds, nanos: effective.nanos, to: &lines)
+    if report.format == .jsonLines {
+      jsonLines.append(
+        AuditJSONLines.Record(
+          sequence: row.position.sequence, userID: row.user, segmentID: row.segment, segmentSlug: row.slug,
+          action: action, cause: Proto.AuditCause(rawValue: Int32(row.cause)), actor: row.actor,
+          requestID: row.requestID, expiresAt: row.expiresAt.map { ProtoTimestamp($0) }, effectiveTime: effective,
+          recordTime: ProtoTimestamp(row.recordedAt)), to: &text)
     }
+    if max(lines.count, text.count) >= Self.piece { try writePiece() }
+  }
+
+  private func writePiece() throws {
     digest.update(lines)
     try write(report.format == .csv ? lines : text)
-    count += Int64(records.count)
+    lines.removeAll(keepingCapacity: true)
+    text.removeAll(keepingCapacity: true)
   }
 
   /// Gives the file its name.
   /// - Throws: `ReportFailure`
   func finish() throws -> FinishedReport {
+    try writePiece()
     guard rename(partialPath, directory.file(report.fileName)) == 0 else {
       throw ReportFailure(description: "its file: \(System.reason(errno))")
     }

@@ -36,6 +36,9 @@ package struct Migration: Sendable {
       try Migration(
         6, "bucket_reports", up: PackageResources._006_bucket_reports_up_sql,
         down: PackageResources._006_bucket_reports_down_sql),
+      try Migration(
+        7, "audit_times", up: PackageResources._007_audit_times_up_sql,
+        down: PackageResources._007_audit_times_down_sql),
     ]
   }
 }

@@ -1,0 +1,1 @@
+DROP INDEX segmentd.audit_times;

@@ -14,8 +14,9 @@ package final class HTTP2Connection: EventLoop.TurnEnd, @unchecked Sendable {
     case open, draining, closed
   }
 
-  /// How many bytes are gathered from the session for one write.
-  private static let gatherLimit = 256 << 10
+  /// How many bytes are gathered from the session for one write. What the socket does not take of them is held for each connection
+  /// whose peer is slow; more at once would save next to nothing.
+  private static let gatherLimit = 64 << 10
 
   package let session: Session
   private let transport: Transport

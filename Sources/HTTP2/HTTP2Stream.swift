@@ -23,6 +23,9 @@ package final class HTTP2Stream: @unchecked Sendable {
     case block(HeaderBlock)
   }
 
+  /// Sent bytes of the queue from which on it may be worth moving up the rest.
+  private static let movedAtOnce = 64 << 10
+
   package internal(set) var id: Int32
   /// What ended the connection, when an error did.
   package var lossReason: (any Error)? { session.lossReason }
@@ -211,12 +214,21 @@ package final class HTTP2Stream: @unchecked Sendable {
         output.removeAll(keepingCapacity: output.capacity <= 4 * session.configuration.outputHighWater)
       }
       outputStart = 0
-    } else if outputStart >= 256 << 10, outputStart >= output.count / 2 {
-      // At least half goes at once, so that a long queue is moved only a few times.
-      output.removeFirst(outputStart)
-      outputStart = 0
+    } else if outputStart >= Self.movedAtOnce, outputStart >= output.count / 2 {
+      moveUp()
     }
     wakeWriterIfRoom()
+  }
+
+  /// Gives up the place of what has been sent, which is at least half, so that a long queue is moved only a few times. A queue that
+  /// was long once and never gets empty, as that of a slow reader, does not keep its room.
+  private func moveUp() {
+    if output.capacity > 4 * max(queuedBytes, session.configuration.outputHighWater) {
+      output = Array(output[outputStart...])
+    } else {
+      output.removeFirst(outputStart)
+    }
+    outputStart = 0
   }
 
   /// nghttp2 asks how many bytes of the body there are, up to `capacity`, for a frame. It takes them with `take`, past a buffer of

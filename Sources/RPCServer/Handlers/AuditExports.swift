@@ -64,7 +64,7 @@ struct AuditPace {
   static let fewest = 512
   private static let most = 16_384
   private static let quick = Duration.milliseconds(50)
-  private static let slow = Duration.milliseconds(500)
+  private static let slow = Duration.milliseconds(150)
 
   private(set) var rows = 2048
 

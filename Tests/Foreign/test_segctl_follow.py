@@ -69,7 +69,12 @@ def test_following_goes_on_through_a_restart_of_the_server_and_ends_with_ctrl_c(
             assert process.stdout.readline().startswith(f"{user},FOLLOWED,ASSIGN,")
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == CANCELLED
-        assert (process.stdout.read(), process.stderr.read()) == ("", "")
+        assert process.stdout.read() == ""
+        # A line for each time that it went, and that it was back.
+        told = process.stderr.read().splitlines()
+        assert len(told) >= 4 and len(told) % 2 == 0, told
+        assert all(line.startswith("segctl: lost the server (") for line in told[::2]), told
+        assert all(line.startswith("segctl: the server is back after ") for line in told[1::2]), told
     assert server.stop() == 0
 
 

@@ -28,6 +28,8 @@ final class AuditExport: @unchecked Sendable {
   /// What the last message said to go on behind; empty before the first.
   private var token: String
   private var pause = AuditExport.shortestPause
+  /// Since when a follower has been without the server; nil while it is there.
+  private var lostSince: ContinuousClock.Instant?
   /// Empty for none.
   private let consumer: String
   /// Whether the server is asked to compress what it sends.
@@ -58,7 +60,7 @@ final class AuditExport: @unchecked Sendable {
     digest = try SHA256()
     count = checkpoints?.count ?? 0
     token = checkpoints?.token ?? ""
-    progress = Progress("streaming", of: nil, isShown: showsProgress && StandardError.isTerminal)
+    progress = Progress("streaming", of: nil, begun: count, isShown: showsProgress && StandardError.isTerminal)
   }
 
   /// - Throws: `Failure` also when the stream is not what the server says it sent, `RPCError`
@@ -104,10 +106,26 @@ final class AuditExport: @unchecked Sendable {
         // A server that was never there is told of.
         let mayReturn = error.code == .unavailable || error.code == .cancelled
         guard request.follow, mayReturn, !token.isEmpty, !Task.isCancelled else { throw error }
+        lost(error)
       }
       try await connection.loop.sleep(for: pause * Double.random(in: 0.5...1))
       pause = min(pause * 2, Self.longestPause)
     }
+  }
+
+  /// Says so once, however often it is tried again.
+  private func lost(_ error: RPCError) {
+    guard lostSince == nil else { return }
+    lostSince = .now
+    progress.clear()
+    StandardError.line("lost the server (\(error.message)); trying again until it is back")
+  }
+
+  private func found() {
+    pause = Self.shortestPause
+    guard let since = lostSince else { return }
+    lostSince = nil
+    StandardError.line("the server is back after \(Text.seconds(.now - since)); going on behind the last record")
   }
 
   private func call(_ request: StreamAuditRequest, on connection: Connection) async throws {
@@ -135,7 +153,7 @@ final class AuditExport: @unchecked Sendable {
   ) async throws -> AuditEnd? {
     var end: AuditEnd?
     while let message = try await call.next() {
-      pause = Self.shortestPause
+      found()
       let (output, response) = try take(message)
       switch response.event {
       case .batch(let batch):

@@ -104,6 +104,16 @@ import Testing
     }
     let unknown = Progress("importing", of: nil, isShown: false)
     #expect(unknown.text(500, count: 7, "lines", after: .seconds(1), width: 80) == "importing  7 lines  7/s  1.0 s")
+    // A number is there whole or not at all.
+    let texts = [40, 30, 20, 10].map {
+      unknown.text(0, count: 1_234_567, "records", after: .seconds(100), width: $0)
+    }
+    #expect(
+      texts == ["importing  1,234,567 records  12,345/s", "importing  1,234,567 records", "1,234,567 records", ""])
+    let resumed = Progress("streaming", of: nil, begun: 1_000_000, isShown: false)
+    #expect(
+      resumed.text(0, count: 1_000_500, "records", after: .seconds(1), width: 80)
+        == "streaming  1,000,500 records  500/s  1.0 s")
   }
 
   @Test(

@@ -9,8 +9,9 @@ extension Link {
   ) async throws {
     // On its own: a script of one command must not become one of two, which would be a transaction (VACUUM and its like
     // refuse that).
-    if serverTimeout != 0 {
+    if serverTimeout != 0 || planning != .automatic {
       try await unit(.nothing, deadline: deadline) {
+        try plan(.automatic)
         try send(Self.noTimeout, as: .timeout(milliseconds: 0))
       }
     }
@@ -29,11 +30,13 @@ extension Link {
       case .begin(let isolation): "\(isolation.beginning);"
       }
     let timeout = serverTimeout == 0 ? "" : "\(Self.noTimeout);"
-    guard wire.leavePipeline(), wire.sendScript(beginning + timeout + sql) else {
+    let plan = planning == .automatic ? "" : Self.automaticScript
+    guard wire.leavePipeline(), wire.sendScript(beginning + timeout + plan + sql) else {
       lost()
       throw PostgresError(.connectionLost, "the statement could not be sent")
     }
     serverTimeout = nil
+    if planning != .automatic { planning = nil }
     self.traffic = traffic
     flush()
   }

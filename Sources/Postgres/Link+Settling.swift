@@ -81,7 +81,7 @@ extension Link {
     do {
       guard wire.enterPipeline() else { return lost() }
       if wire.isInTransaction {
-        serverTimeout = nil
+        forgetSettings()
         try send("ROLLBACK", as: .control)
       }
       guard wire.sync() else { return lost() }

@@ -58,7 +58,7 @@ extension Link {
     let tag = results.last?.commandTag
     results.removeAll(keepingCapacity: true)
     guard tag == "COMMIT" else {
-      serverTimeout = nil
+      forgetSettings()
       throw PostgresError(
         .server, "the transaction was rolled back, because a statement in it had failed", sqlState: .inFailedTransaction
       )
@@ -136,6 +136,7 @@ extension Link {
   }
 
   private func send(_ statement: Statement, _ parameters: [Parameter]) throws {
+    try plan(statement.planning)
     try encoder.encode(parameters)
     let name = try prepareIfNeeded(statement)
     guard wire.sendPrepared(name, encoder) else { throw PostgresError(.connectionLost, wire.message) }
@@ -222,7 +223,7 @@ extension Link {
     if error.kind == .connectionLost { return lost() }
     failure?.statement = position < commands.count ? commands[position].name : nil
     // Settings go back with the transaction, and statements behind the failing command were not prepared.
-    serverTimeout = nil
+    forgetSettings()
     for command in commands.dropFirst(position) {
       if case .prepare(let name) = command { prepared[name]?.isCurrent = false }
     }

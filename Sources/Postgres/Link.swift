@@ -108,6 +108,14 @@ final class Link: @unchecked Sendable {
   var prepared: [String: PreparedStatement] = [:]
   /// The server's `statement_timeout` in milliseconds; nil when a rollback may have changed it.
   var serverTimeout: Int?
+  /// By which settings the server plans; nil when a rollback may have changed them.
+  var planning: Statement.Planning? = .automatic
+
+  /// Settings go back with the transaction.
+  func forgetSettings() {
+    serverTimeout = nil
+    planning = nil
+  }
 
   /// Begins to connect; the owner hears of the outcome.
   init(

@@ -26,7 +26,7 @@ struct MembershipLook: Sendable {
 
   /// $1 users, $2 slugs, $3 segment ids, $4 request ids. Rows of several kinds, by their first column.
   static let statement = Statement(
-    "membership_look",
+    "membership_look", planning: .once,
     """
     WITH named AS MATERIALIZED (
       SELECT id, slug FROM segmentd.segments WHERE slug = ANY ($2) AND deleted_at IS NULL
@@ -43,7 +43,8 @@ struct MembershipLook: Sendable {
     UNION ALL
     SELECT 3, m.user_id, m.segment_id, m.expires_at, NULL, NULL, NULL, NULL, NULL
     FROM segmentd.memberships AS m
-    WHERE m.user_id = ANY ($1) AND m.segment_id = ANY (ARRAY(SELECT id FROM named))
+    -- By the user's rows: a segment may have any number of them.
+    WHERE m.user_id = ANY ($1) AND m.segment_id + 0 = ANY (ARRAY(SELECT id FROM named))
     UNION ALL
     SELECT 4, NULL, NULL, NULL, request_id, fingerprint, audit_era, audit_xid::text::bigint, audit_sequence
     FROM segmentd.requests WHERE request_id = ANY ($4)

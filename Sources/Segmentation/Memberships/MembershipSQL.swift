@@ -12,7 +12,7 @@ enum MembershipSQL {
   /// Kinds 5 to 7 change nothing: the state that they name is verified and held until the transaction ends, a row by writing it
   /// as it is, the absence of one by a row in its place, which `clear` takes away again.
   static let write = Statement(
-    "membership_write",
+    "membership_write", planning: .once,
     """
     WITH item AS MATERIALIZED (
       SELECT i.*
@@ -87,7 +87,7 @@ enum MembershipSQL {
   /// has a living segment by now. Whoever has seen that segment and changed one of the memberships since waits for us, or
   /// came first and is found out by `write`. By arrays: $1 user, $2 segment of what is absent; $3 the slugs.
   static let clear = Statement(
-    "membership_clear",
+    "membership_clear", planning: .once,
     """
     WITH cleared AS (
       DELETE FROM segmentd.memberships AS m
@@ -151,7 +151,7 @@ enum MembershipSQL {
 
   /// $1 the user.
   static let segmentsOfOne = Statement(
-    "membership_segments_of_one",
+    "membership_segments_of_one", planning: .once,
     """
     SELECT user_id, segment_id FROM segmentd.memberships
     WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > statement_timestamp())
@@ -160,7 +160,7 @@ enum MembershipSQL {
 
   /// $1 users.
   static let segmentsOfMany = Statement(
-    "membership_segments_of_many",
+    "membership_segments_of_many", planning: .once,
     """
     SELECT user_id, segment_id FROM segmentd.memberships
     WHERE user_id = ANY ($1) AND (expires_at IS NULL OR expires_at > statement_timestamp())
@@ -169,7 +169,7 @@ enum MembershipSQL {
 
   /// As `segmentsOfMany`, with all that a membership holds.
   static let membershipsOfMany = Statement(
-    "membership_full_of_many",
+    "membership_full_of_many", planning: .once,
     """
     SELECT user_id, segment_id, assigned_at, expires_at, cause FROM segmentd.memberships
     WHERE user_id = ANY ($1) AND (expires_at IS NULL OR expires_at > statement_timestamp())
@@ -178,7 +178,7 @@ enum MembershipSQL {
 
   /// $1 the user, $2 the segment. A row without a user when the segment lives, a row with the user when it is in.
   static let checkOne = Statement(
-    "membership_check_one",
+    "membership_check_one", planning: .once,
     """
     SELECT NULL::bigint AS user_id, id AS segment_id, NULL::timestamptz AS expires_at
     FROM segmentd.segments WHERE id = $2 AND deleted_at IS NULL
@@ -189,7 +189,7 @@ enum MembershipSQL {
 
   /// As `checkOne`. By arrays, an element a question: $1 users, $2 segments; $3 the segments, each once.
   static let checkMany = Statement(
-    "membership_check_many",
+    "membership_check_many", planning: .once,
     """
     SELECT NULL::bigint AS user_id, id AS segment_id, NULL::timestamptz AS expires_at
     FROM segmentd.segments WHERE id = ANY ($3) AND deleted_at IS NULL

@@ -74,7 +74,7 @@ enum UserSQL {
   /// Nobody deletes the users of these locks until the transaction ends: $1 `UserID.lock` of each, each once, sorted. To be
   /// run before the statement that looks at the users.
   static let hold = Statement(
-    "user_hold",
+    "user_hold", planning: .once,
     """
     SELECT count(pg_advisory_xact_lock_shared(\(lockSpace), l)) FROM unnest($1::integer[]) AS l
     """)

@@ -87,7 +87,8 @@ def follow(state, row):
             return None
         case 2, 1 | 5 | 6 if state and not is_due:
             return None
-        case 2, 3 if state and not is_due and state.cause == OUTREACH:
+        # 2: an import takes over what outreach did for the users that it makes known.
+        case 2, 2 | 3 if state and not is_due and state.cause == OUTREACH:
             return None
     raise Broken(f"{row} cannot follow {state}")
 

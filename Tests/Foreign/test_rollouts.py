@@ -14,6 +14,8 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from conftest import Database, binary, start_segmentd, steady_address
+from segmentation.v1 import audit_pb2, membership_pb2
+from segmentation.v1 import membership_service_pb2 as members_messages
 from segmentation.v1 import segment_pb2
 from segmentation.v1 import segment_service_pb2 as segments_messages
 from segmentation.v1 import segment_service_pb2_grpc as segments_rpc
@@ -57,6 +59,32 @@ def segctl(address, *arguments, check=True, **options):
 
 def rollout(address, name, *flags):
     return json.loads(segctl(address, "segment", "rollout", name, "-o", "json", *flags).stdout)[0]
+
+
+# --- New users ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", [membership_pb2.PRESENT_POLICY_FAIL, membership_pb2.PRESENT_POLICY_KEEP])
+def test_an_import_assigns_what_it_lists_for_its_new_users_also_where_outreach_covers_them(segments, members, policy):
+    name, first = f"RO_LISTED_{policy}", BASE + 500_000 + 10_000 * policy
+    segments.CreateSegment(segments_messages.CreateSegmentRequest(slug=name, outreach=1))
+    # All users first, and the segment thousands of rows behind.
+    rows = [members_messages.ImportRow(user_id=first + n) for n in range(6000)]
+    rows += [members_messages.ImportRow(user_id=first + n, segment=name) for n in (0, 5999)]
+    rows += [members_messages.ImportRow(user_id=first + 6000, segment=name)]
+    answers = []
+    for validate_only in (True, False):
+        options = members_messages.ImportOptions(create_users=True, present_policy=policy, validate_only=validate_only)
+        answer = members.ImportMemberships(iter([members_messages.ImportMembershipsRequest(options=options, rows=rows)]))
+        answer.audit_token = ""
+        answers.append(answer)
+    assert answers[0] == answers[1]
+    assert (answer.assigned, answer.users_only, answer.users_created, answer.rejected) == (3, 6000, 6001, 0)
+    for user, source in [(0, "IMPORT"), (5999, "IMPORT"), (6000, "IMPORT"), (1, "OUTREACH")]:
+        full = members.GetUserSegments(members_messages.GetUserSegmentsRequest(
+            user_id=first + user, view=membership_pb2.MEMBERSHIP_VIEW_FULL))
+        found = {membership.segment_slug: membership.source for membership in full.memberships}
+        assert audit_pb2.AuditCause.Name(found[name]) == f"AUDIT_CAUSE_{source}"
 
 
 # --- UpdateSegment and WatchRollout ------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ package struct UpdateUserSegmentsRequest: ProtoMessage {
   /// What to do about segments to remove that the user is not in, or that do not exist.
   package var missingPolicy: MissingPolicy = MissingPolicy(rawValue: 0)
 
-  /// Make the user known first if it is not.
+  /// Make the user known first if it is not. It comes into the segments whose outreach covers it, but for those that the call names.
   package var createUser: Bool = false
 
   /// Chosen by the caller, at most 128 characters: the same one again gives the same answer and changes nothing.
@@ -630,7 +630,8 @@ package struct ImportMembershipsRequest: ProtoMessage {
 
 /// How to import.
 package struct ImportOptions: ProtoMessage {
-  /// Make users known that are not; else their rows are rejected.
+  /// Make users known that are not; else their rows are rejected. They come into the segments whose outreach covers them. Where a row
+  /// lists such a segment for such a user, the row counts: assigned, by the import and with the row's expiry, whatever `present_policy` says.
   package var createUsers: Bool = false
 
   /// Create segments that do not exist; else their rows are rejected.

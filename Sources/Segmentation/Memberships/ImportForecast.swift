@@ -14,8 +14,8 @@ struct ImportForecast: Sendable {
 }
 
 extension ImportSession {
-  /// Counts what rows would do, by what is in the database and what earlier rows would have done. Outreach is left out:
-  /// a new user's row for a segment that reaches it anyway counts as assigned.
+  /// Counts what rows would do, by what is in the database and what earlier rows would have done. Outreach is left out: a new
+  /// user's row for a segment that covers it is assigned like any other.
   func foretell(_ candidates: [Candidate]) async throws(SegmentationError) {
     guard !candidates.isEmpty else { return }
     let look: MembershipLook = try await translating { try await self.look(at: candidates) }

@@ -26,6 +26,18 @@ enum ImportSQL {
     RETURNING id
     """)
 
+  /// By arrays, an element a membership: $1 user, $2 segment; $3 an instant. The positions (from 1) of those that are as outreach made them
+  /// when the user became known, at that instant or later, and when that was.
+  static let enrolledSince = Statement(
+    "import_enrolled_since", planning: .once,
+    """
+    SELECT q.position, u.created_at
+    FROM unnest($1, $2) WITH ORDINALITY AS q(user_id, segment_id, position)
+      JOIN segmentd.users AS u ON u.user_id = q.user_id
+      JOIN segmentd.memberships AS m ON m.user_id = q.user_id AND m.segment_id = q.segment_id
+    WHERE u.created_at >= $3 AND m.cause = 3 AND m.assigned_at = u.created_at AND m.expires_at IS NULL
+    """)
+
   /// Of `MembershipSQL.insertNew`; every row has a segment that lived a moment ago.
   static func insertParameters(
     _ rows: [ImportSession.Candidate], _ segments: [Slug: SegmentID], by caller: Caller

@@ -15,13 +15,14 @@ extension ImportSession {
 
   // MARK: Users
 
-  /// The rows whose user is known, after making known those that may be.
+  /// The rows whose user is known, after making known those that may be. Rows that are done with that are not among them.
   private func admit(_ candidates: [Candidate]) async throws(SegmentationError) -> [Candidate] {
     let users = Array(Set(candidates.map(\.user))).sorted()
     if options.createUsers {
       let retry = Retry(pool: pool, settings: settings, deadline: caller.deadline)
-      try await retry.run { try await create(users) }
-      return candidates
+      let done = try await retry.run { try await create(users, listed: candidates.filter { $0.slug != nil }) }
+      summary.assigned += Int64(done.count)
+      return done.isEmpty ? candidates : candidates.filter { !done.contains($0.number) }
     }
     let known = try await translating {
       let result = try await pool.query(
@@ -35,12 +36,26 @@ extension ImportSession {
     }
   }
 
-  /// Makes those of the users known that are not.
-  private func create(_ users: [UserID]) async throws {
-    let result = try await pool.query(
-      UserSQL.createMany, UserSQL.parameters(users, by: caller), deadline: caller.deadline)
-    summary.usersCreated += try result.int64(0, 0)
+  /// Makes those of the users known that are not, and members of the segments whose outreach covers them: where they are listed
+  /// for one of these, as the row says.
+  /// - Returns: The numbers of these rows.
+  private func create(_ users: [UserID], listed: [Candidate] = []) async throws -> Set<Int64> {
+    let parameters =
+      UserSQL.parameters(users, by: caller) + [
+        .int64Array(listed.map(\.user.number)), .textArray(listed.map { $0.slug?.text ?? "" }),
+        .optionalTimestampArray(listed.map(\.expiresAt)),
+      ]
+    let result = try await pool.query(UserSQL.createMany, parameters, deadline: caller.deadline)
+    let created = try result.int64(0, 0)
+    if created > 0 {
+      summary.usersCreated += created
+      creations.insert(try result.timestamp(0, 4))
+    }
     note(try AuditPosition(result, row: 0, column: 1))
+    return try Set(
+      (0..<result.rowCount).compactMap { row in
+        try result.optionalInt64(row, 5).map { listed[Int($0) - 1].number }
+      })
   }
 
   // MARK: Segments
@@ -102,8 +117,10 @@ extension ImportSession {
     let retry = Retry(pool: pool, settings: settings, deadline: caller.deadline)
     let (verdicts, written) = try await retry.run {
       let look = try await lookCompleting(rows)
+      let enrolled = try await enrolledWithImport(rows, look)
       let verdicts = rows.map { row in
-        look.users.contains(row.user) ? ImportVerdict(row, on: look, options) : .unknown(row.user)
+        look.users.contains(row.user)
+          ? ImportVerdict(row, on: look, options, isEnrolled: enrolled.contains(row.number)) : .unknown(row.user)
       }
       let changes = verdicts.compactMap(\.change)
       if changes.isEmpty { return (verdicts, nil as AuditPosition?) }
@@ -123,13 +140,29 @@ extension ImportSession {
     let absent = absent(rows, from: found)
     if absent.isEmpty { return found }
     let users = Set(absent.map(\.user)).subtracting(found.users)
-    if options.createUsers, !users.isEmpty { try await create(users.sorted()) }
+    if options.createUsers, !users.isEmpty { _ = try await create(users.sorted()) }
     if options.createSegments { try await createSegments(for: absent) }
     let look = try await look(at: rows)
     guard self.absent(rows, from: look).isEmpty else {
       throw PostgresError(.server, "what an import made went at once", sqlState: .serializationFailure)
     }
     return look
+  }
+
+  /// The rows whose membership is there because outreach covered a user that this import made known: it did not know of them then.
+  private func enrolledWithImport(_ rows: [Candidate], _ look: MembershipLook) async throws -> Set<Int64> {
+    guard let since = creations.min() else { return [] }
+    let asked = rows.compactMap { row in
+      row.slug.flatMap { look.segments[.slug($0)] }.map { (row: row, segment: $0.id) }
+    }.filter { look.state(of: $0.row.user, in: $0.segment) == .present(nil) }
+    if asked.isEmpty { return [] }
+    let result = try await pool.query(
+      ImportSQL.enrolledSince,
+      [.int64Array(asked.map(\.row.user.number)), .int64Array(asked.map(\.segment.number)), .timestamp(since)],
+      deadline: caller.deadline)
+    return try Set(
+      (0..<result.rowCount).filter { creations.contains(try result.timestamp($0, 1)) }
+        .map { asked[Int(try result.int64($0, 0)) - 1].row.number })
   }
 
   /// The rows whose user or segment is not there, and may be made.

@@ -26,6 +26,8 @@ package final class ImportSession: @unchecked Sendable {
   /// The number of the first row in the buffer.
   private var firstNumber: Int64 = 0
   private var rejections: [ImportRejection] = []
+  /// When it made users known: one instant for each chunk that did.
+  var creations: Set<Timestamp> = []
   /// What a validation has seen so far and does not find in the database.
   var forecast = ImportForecast()
 

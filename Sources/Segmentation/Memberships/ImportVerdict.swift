@@ -8,14 +8,25 @@ enum ImportVerdict: Sendable {
   case present
   case rejected(ImportRejection.Reason, String)
 
-  /// - Parameter candidate: A row with a segment.
-  init(_ candidate: ImportSession.Candidate, on look: MembershipLook, _ options: ImportOptions) {
+  /// - Parameters:
+  ///   - candidate: A row with a segment.
+  ///   - isEnrolled: What is found is there only because the user became known: that is not in the way.
+  init(
+    _ candidate: ImportSession.Candidate, on look: MembershipLook, _ options: ImportOptions, isEnrolled: Bool = false
+  ) {
     guard let slug = candidate.slug, let living = look.segments[.slug(slug)] else {
       self = .rejected(.segmentNotFound, "segment \(candidate.slug?.text ?? "") not found")
       return
     }
     if let expiry = candidate.expiresAt, expiry <= look.clock {
       self = Self.inThePast
+      return
+    }
+    if isEnrolled {
+      self = .assigned(
+        MembershipChange(
+          user: candidate.user, segment: living.id, slug: slug, kind: .takeOver, found: nil,
+          expiresAt: candidate.expiresAt))
       return
     }
     let state = look.state(of: candidate.user, in: living.id)

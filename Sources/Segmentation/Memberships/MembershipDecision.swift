@@ -17,6 +17,8 @@ struct MembershipChange: Hashable, Sendable {
     case leaveExpired = 6
     /// There is no row, and there is to be none.
     case leaveAbsent = 7
+    /// There is a row because of outreach: it ends, and the membership begins anew for another reason.
+    case takeOver = 8
 
     /// Whether the user is in behind it and was not before.
     var bringsIn: Bool { self == .assign || self == .reassign }

@@ -9,7 +9,7 @@ enum MembershipSQL {
   /// fingerprint, $12 answer, $13 whether it changed anything. $14 the segments, each once, $15 the users to put
   /// into segments, each once; `UserSQL.hold` must go before it in the same transaction. No membership twice.
   ///
-  /// Kinds 5 to 7 change nothing: the state that they name is verified and held until the transaction ends, a row by writing it
+  /// Kind 8 is there because of outreach, and ends for a new one. Kinds 5 to 7 change nothing: the state that they name is verified and held until the transaction ends, a row by writing it
   /// as it is, the absence of one by a row in its place, which `clear` takes away again.
   static let write = Statement(
     "membership_write", planning: .once,
@@ -34,12 +34,13 @@ enum MembershipSQL {
     ), changed AS (
       UPDATE segmentd.memberships AS m
       SET expires_at = item.expires_at,
-        assigned_at = CASE item.kind WHEN 2 THEN statement_timestamp() ELSE m.assigned_at END,
-        cause = CASE item.kind WHEN 2 THEN item.cause ELSE m.cause END
+        assigned_at = CASE WHEN item.kind IN (2, 8) THEN statement_timestamp() ELSE m.assigned_at END,
+        cause = CASE WHEN item.kind IN (2, 8) THEN item.cause ELSE m.cause END
       FROM held, item
-      WHERE item.kind IN (2, 3, 5, 6) AND m.user_id = item.user_id AND m.segment_id = item.segment_id
+      WHERE item.kind IN (2, 3, 5, 6, 8) AND m.user_id = item.user_id AND m.segment_id = item.segment_id
         AND m.expires_at IS NOT DISTINCT FROM item.found
         AND (item.kind IN (2, 6)) = coalesce(m.expires_at <= statement_timestamp(), false)
+        AND (item.kind <> 8 OR m.cause = 3)
         AND (item.kind = 6 OR item.expires_at IS NULL OR item.expires_at > statement_timestamp())
       RETURNING 1
     ), removed AS (
@@ -66,9 +67,12 @@ enum MembershipSQL {
           found AS effective_at, slug, '' AS actor, NULL AS request_id
         FROM item WHERE kind = 2
         UNION ALL
+        SELECT position, 0, user_id, segment_id, 2, cause, NULL, statement_timestamp(), slug, actor, request_id
+        FROM item WHERE kind = 8
+        UNION ALL
         SELECT position, 1, user_id, segment_id, CASE kind WHEN 4 THEN 2 WHEN 3 THEN 3 ELSE 1 END, cause, expires_at,
           statement_timestamp(), slug, actor, request_id
-        FROM item WHERE kind <= 4
+        FROM item WHERE kind <= 4 OR kind = 8
       ) AS e
       ORDER BY e.position, e.step
       RETURNING era, sequence

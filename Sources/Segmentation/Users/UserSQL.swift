@@ -3,13 +3,18 @@ import Postgres
 /// The statements about users.
 enum UserSQL {
   /// $1 user ids, each once; $2 segments to leave alone; $3 actor, $4 request id.
+  /// - Parameter listed: Users and slugs, each pair once, that an import lists: who comes into such a segment by outreach comes in by
+  ///   the import instead.
   ///
   /// The users that are not known become known, and members of the living segments whose outreach covers them. The
   /// segments are locked as for any assignment, so that none is deleted meanwhile. The gate is locked before the statement
   /// looks: whoever changes an outreach shuts it, and then this sees the change.
-  private static let creation = """
+  private static func creation(listed: String) -> String {
+    """
     WITH gate AS (
       DELETE FROM segmentd.outreach_gate WHERE false
+    ), listed AS MATERIALIZED (
+      \(listed)
     ), created AS (
       INSERT INTO segmentd.users (user_id)
       SELECT u.user_id FROM unnest($1::bigint[]) AS u(user_id) ORDER BY u.user_id
@@ -21,18 +26,19 @@ enum UserSQL {
       ORDER BY id
       FOR KEY SHARE
     ), enrolled AS (
-      INSERT INTO segmentd.memberships (user_id, segment_id, assigned_at, cause)
-      SELECT c.user_id, r.id, statement_timestamp(), 3
+      INSERT INTO segmentd.memberships (user_id, segment_id, expires_at, assigned_at, cause)
+      SELECT c.user_id, r.id, l.expires_at, statement_timestamp(), CASE WHEN l.user_id IS NULL THEN 3 ELSE 2 END
       FROM created AS c JOIN reaching AS r ON segmentd.bucket(r.id, c.user_id) < r.outreach_ppm
+        LEFT JOIN listed AS l ON l.user_id = c.user_id AND l.slug = r.slug
       ORDER BY c.user_id, r.id
       ON CONFLICT DO NOTHING
-      RETURNING user_id, segment_id
+      RETURNING user_id, segment_id, expires_at, cause
     ), settled AS MATERIALIZED (
       SELECT segmentd.settle(n, n) AS xid FROM (SELECT count(*) AS n FROM enrolled) AS c
     ), logged AS (
       INSERT INTO segmentd.audit
-        (xid, user_id, segment_id, action, cause, effective_at, segment_slug, actor, request_id)
-      SELECT settled.xid, e.user_id, e.segment_id, 1, 3, statement_timestamp(), r.slug, $3, $4
+        (xid, user_id, segment_id, action, cause, expires_at, effective_at, segment_slug, actor, request_id)
+      SELECT settled.xid, e.user_id, e.segment_id, 1, e.cause, e.expires_at, statement_timestamp(), r.slug, $3, $4
       FROM settled, enrolled AS e JOIN reaching AS r ON r.id = e.segment_id
       ORDER BY e.user_id, e.segment_id
       RETURNING era, sequence
@@ -40,26 +46,40 @@ enum UserSQL {
       SELECT max(era) AS era, max(sequence) AS sequence FROM logged
     )
     """
+  }
 
   /// For one user: when it was created, the slugs it is enrolled in, the end of the audit records. No row when it was
   /// known.
   static let create = Statement(
     "user_create",
     """
-    \(creation)
+    \(creation(listed: "SELECT NULL::bigint AS user_id, NULL AS slug, NULL::timestamptz AS expires_at WHERE false"))
     SELECT created.created_at,
       ARRAY(SELECT r.slug::text FROM enrolled AS e JOIN reaching AS r ON r.id = e.segment_id ORDER BY r.slug),
       ending.era, settled.xid, ending.sequence
     FROM created, settled, ending
     """)
 
-  /// For many: how many became known, the end of the audit records.
+  /// For an import, whose rows follow by arrays, an element a row: $5 user, $6 slug, $7 expiry; no membership twice. How many became
+  /// known, the end of the audit records, the time, and the position (from 1) of a row that has been done with that; at least one
+  /// row, with position NULL when there are none.
   static let createMany = Statement(
-    "user_create_many",
+    "user_create_many", planning: .anew,
     """
-    \(creation)
-    SELECT (SELECT count(*) FROM created), ending.era, settled.xid, ending.sequence FROM settled, ending
+    \(creation(listed: listed))
+    SELECT (SELECT count(*) FROM created), ending.era, settled.xid, ending.sequence, statement_timestamp(), done.position
+    FROM settled CROSS JOIN ending LEFT JOIN (
+      SELECT l.position
+      FROM enrolled AS e JOIN reaching AS r ON r.id = e.segment_id
+        JOIN listed AS l ON l.user_id = e.user_id AND l.slug = r.slug
+    ) AS done ON true
     """)
+
+  private static let listed = """
+    SELECT * FROM unnest($5::bigint[], $6::text[], $7::timestamptz[]) WITH ORDINALITY
+        AS l(user_id, slug, expires_at, position)
+      WHERE expires_at IS NULL OR expires_at > statement_timestamp()
+    """
 
   /// $1 the user.
   static let get = Statement(

@@ -52,6 +52,53 @@ import Testing
     }
   }
 
+  /// A new user is brought in by outreach on its creation; that must not stand in the way of its own rows, wherever they are.
+  @Test(arguments: [PresentPolicy.fail, .keep, .replaceExpiry], [1, 3, 1000])
+  func `outreach is not in the way of what an import lists for its new users`(
+    policy: PresentPolicy, chunk: Int
+  ) async throws {
+    var settings = SegmentationSettings()
+    settings.importChunk = chunk
+    try await withStores(settings: settings) { stores in
+      for slug in ["ALL", "BOTH"] { try await stores.segment(slug, outreach: 1) }
+      try await stores.segment("NONE")
+      try await stores.user(9)
+      let later = Timestamp(microseconds: 4_000_000_000_000_000)
+      let rows = [
+        ImportRow(user: 1, segment: "NONE"), ImportRow(user: 1, segment: "ALL", expiresAt: later),
+        ImportRow(user: 2, segment: "ALL"), ImportRow(user: 9, segment: "ALL"),
+        ImportRow(user: 1, segment: "ALL", expiresAt: later),
+        ImportRow(user: 2, segment: "NONE"), ImportRow(user: 2, segment: "ALL"), ImportRow(user: 3, segment: ""),
+        ImportRow(user: 4, segment: "ALL", expiresAt: Timestamp(microseconds: 1_000_000)),
+      ]
+      var options = ImportOptions(createUsers: true, presentPolicy: policy, validateOnly: true)
+      let foretold = try await imported(stores, rows, options)
+      options.validateOnly = false
+      let done = try await imported(stores, rows, options)
+      for summary in [foretold, done] {
+        #expect(summary.usersCreated == 4 && summary.assigned == 4 && summary.renewed == 0 && summary.usersOnly == 1)
+        let refused: [ImportRejection.Reason] = [.alreadyPresent, .alreadyPresent, .alreadyPresent, .invalidExpiry]
+        #expect(summary.rejections.map(\.reason) == (policy == .fail ? refused : [.invalidExpiry]))
+        #expect(summary.alreadyPresent == (policy == .fail ? 0 : 3))
+      }
+      let all = try await stores.memberships.memberships(of: [1, 2, 3, 4, 9].map { try UserID($0) }, by: stores.caller)
+      #expect(
+        all.map { $0.map { "\($0.slug) \($0.source, default: "?")" } } == [
+          ["ALL import", "BOTH outreach", "NONE import"], ["ALL import", "BOTH outreach", "NONE import"],
+          ["ALL outreach", "BOTH outreach"], ["ALL outreach", "BOTH outreach"], ["ALL outreach", "BOTH outreach"],
+        ])
+      #expect(all[0][0].expiresAt == later && all[1][0].expiresAt == nil)
+      // Lowering lets go whom outreach brought in.
+      func slugs(_ user: Int64) async throws -> [String] {
+        try await stores.memberships.segments(of: UserID(user), by: stores.caller).map(\.text)
+      }
+      try await stores.reach("ALL", 0)
+      #expect(try await slugs(1) == ["ALL", "BOTH", "NONE"])
+      #expect(try await slugs(2) == ["ALL", "BOTH", "NONE"])
+      #expect(try await slugs(3) == ["BOTH"])
+    }
+  }
+
   @Test func `only so many rejections are told and all are counted`() async throws {
     try await withStores { stores in
       let rows = (0..<10).map { _ in ImportRow(user: -1, segment: "A") }

@@ -155,7 +155,7 @@ struct  Segmentation__V1__UpdateUserSegmentsRequest
    */
   Segmentation__V1__MissingPolicy missing_policy;
   /*
-   * Make the user known first if it is not.
+   * Make the user known first if it is not. It comes into the segments whose outreach covers it, but for those that the call names.
    */
   protobuf_c_boolean create_user;
   /*
@@ -460,7 +460,8 @@ struct  Segmentation__V1__ImportOptions
 {
   ProtobufCMessage base;
   /*
-   * Make users known that are not; else their rows are rejected.
+   * Make users known that are not; else their rows are rejected. They come into the segments whose outreach covers them. Where a row
+   * lists such a segment for such a user, the row counts: assigned, by the import and with the row's expiry, whatever `present_policy` says.
    */
   protobuf_c_boolean create_users;
   /*

@@ -110,6 +110,7 @@ let package = Package(
     .executableTarget(name: "ProtoEcho", dependencies: ["Proto"], path: "Tests/ProtoEcho", swiftSettings: strict),
     .testTarget(name: "ObjectStorageTests", dependencies: ["ObjectStorage"], swiftSettings: strict),
     .testTarget(name: "ProtoTests", dependencies: ["Proto", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "ContractTests", dependencies: ["Contract", "Proto"], swiftSettings: strict),
     .testTarget(
       name: "ClientTests", dependencies: ["Client", "Contract", "GRPC", "Proto", "EventLoop", arguments],
       swiftSettings: strict),

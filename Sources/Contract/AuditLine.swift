@@ -9,6 +9,9 @@ import Proto
 package struct AuditLine: Sendable {
   package static let header = "user_id,segment_slug,action,stamp\n"
 
+  /// What a line takes at most besides its slug: two numbers of 20 digits, an action's name, a stamp.
+  private static let fixedBytes = 160
+
   private var stamp = StampFormatter()
 
   package init() {}
@@ -33,39 +36,24 @@ package struct AuditLine: Sendable {
     userID: Int64, slug: UnsafeRawBufferPointer, action: AuditAction, seconds: Int64?, nanos: Int32,
     to buffer: inout [UInt8]
   ) {
-    Self.append(userID, to: &buffer)
-    buffer.append(contentsOf: slug)
-    switch action {
-    case .assign: Self.append(",ASSIGN,", to: &buffer)
-    case .deprive: Self.append(",DEPRIVE,", to: &buffer)
-    case .renew: Self.append(",RENEW,", to: &buffer)
-    default: buffer.append(contentsOf: ",\(action.name),".utf8)
-    }
-    if let seconds { stamp.append(seconds: seconds, nanos: nanos, to: &buffer) }
-    buffer.append(UInt8(ascii: "\n"))
-  }
-
-  @inline(__always)
-  private static func append(_ text: StaticString, to buffer: inout [UInt8]) {
-    text.withUTF8Buffer { buffer.append(contentsOf: $0) }
-  }
-
-  /// Appends the number and a comma.
-  private static func append(_ number: Int64, to buffer: inout [UInt8]) {
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 21) { digits in
-      var next = digits.count - 1
-      digits[next] = UInt8(ascii: ",")
-      var rest = number.magnitude
-      repeat {
-        next -= 1
-        digits[next] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-        rest /= 10
-      } while rest > 0
-      if number < 0 {
-        next -= 1
-        digits[next] = UInt8(ascii: "-")
+    withUnsafeTemporaryAllocation(byteCount: Self.fixedBytes + slug.count, alignment: 1) { scratch in
+      guard let start = scratch.baseAddress else { return }
+      var line = TextCursor(start)
+      line.number(userID)
+      line.byte(UInt8(ascii: ","))
+      line.bytes(slug)
+      switch action {
+      case .assign: line.text(",ASSIGN,")
+      case .deprive: line.text(",DEPRIVE,")
+      case .renew: line.text(",RENEW,")
+      default:
+        line.byte(UInt8(ascii: ","))
+        line.string(action.name)
+        line.byte(UInt8(ascii: ","))
       }
-      buffer.append(contentsOf: UnsafeMutableBufferPointer(rebasing: digits[next...]))
+      if let seconds { stamp.write(seconds: seconds, nanos: nanos, to: &line) }
+      line.byte(UInt8(ascii: "\n"))
+      buffer.append(contentsOf: UnsafeRawBufferPointer(start: start, count: line.next - start))
     }
   }
 }

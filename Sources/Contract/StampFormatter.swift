@@ -3,6 +3,9 @@ import Proto
 /// Writes instants in RFC 3339 with six digits, `2026-05-01T12:00:00.000000Z`. Records come in bursts, so the date and time
 /// of the latest second are kept.
 package struct StampFormatter: Sendable {
+  /// The most bytes of an instant, whose year may have twelve digits.
+  static let longest = 40
+
   private var second: Int64 = .min
   /// `2026-05-01T12:00:00.`
   private var text: [UInt8] = []
@@ -10,26 +13,26 @@ package struct StampFormatter: Sendable {
   package init() {}
 
   package mutating func append(_ time: ProtoTimestamp, to buffer: inout [UInt8]) {
-    append(seconds: time.seconds, nanos: time.nanos, to: &buffer)
+    withUnsafeTemporaryAllocation(byteCount: Self.longest, alignment: 1) { scratch in
+      guard let start = scratch.baseAddress else { return }
+      var cursor = TextCursor(start)
+      write(seconds: time.seconds, nanos: time.nanos, to: &cursor)
+      buffer.append(contentsOf: UnsafeRawBufferPointer(start: start, count: cursor.next - start))
+    }
   }
 
-  /// - Parameter seconds: Since 1970.
+  /// - Parameters:
+  ///   - seconds: Since 1970.
+  ///   - cursor: Has room for `longest` bytes.
   @inline(__always)
-  mutating func append(seconds: Int64, nanos: Int32, to buffer: inout [UInt8]) {
+  mutating func write(seconds: Int64, nanos: Int32, to cursor: inout TextCursor) {
     if seconds != second {
       second = seconds
       text = Self.format(second)
     }
-    buffer.append(contentsOf: text)
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 7) { digits in
-      var rest = UInt32(truncatingIfNeeded: nanos) / 1000
-      for index in (0..<6).reversed() {
-        digits[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-        rest /= 10
-      }
-      digits[6] = UInt8(ascii: "Z")
-      buffer.append(contentsOf: UnsafeMutableBufferPointer(rebasing: digits[...]))
-    }
+    text.withUnsafeBytes { cursor.bytes($0) }
+    cursor.digits(UInt64(UInt32(truncatingIfNeeded: nanos) / 1000), count: 6)
+    cursor.byte(UInt8(ascii: "Z"))
   }
 
   /// The instant as a string.

@@ -35,15 +35,19 @@ final class AuditRowReader: @unchecked Sendable {
 
   private let directory: SegmentDirectory
   /// The id in each slot; 0 for none.
-  private var ids = [Int64](repeating: 0, count: slots)
-  private var lengths = [Int](repeating: 0, count: slots)
+  private let ids = UnsafeMutablePointer<Int64>.allocate(capacity: slots)
+  private let lengths = UnsafeMutablePointer<Int>.allocate(capacity: slots)
   private let texts = UnsafeMutableRawPointer.allocate(byteCount: slots * Slug.maximumLength, alignment: 1)
 
   init(_ directory: SegmentDirectory) {
     self.directory = directory
+    ids.initialize(repeating: 0, count: Self.slots)
+    lengths.initialize(repeating: 0, count: Self.slots)
   }
 
   deinit {
+    ids.deallocate()
+    lengths.deallocate()
     texts.deallocate()
   }
 

@@ -9,9 +9,10 @@ import EventLoop
 
 /// Writes bytes in order to standard output or a file. Confined to its loop.
 ///
-/// The writing itself happens on a queue, so that a slow reader of a pipe holds back the command but never the loop, which
-/// goes on to answer the server's pings and to watch for signals. What is handed over while a write is going on makes up
-/// the next one: small writes when the reader is fast, large ones when it is not.
+/// To a pipe or a device the writing itself happens on a queue, so that a slow reader holds back the command but never the loop,
+/// which goes on to answer the server's pings and to watch for signals. What is handed over while a write is going on makes up
+/// the next one: small writes when the reader is fast, large ones when it is not. A regular file takes bytes as fast as memory
+/// does, and to hand them to another thread would cost more than to write them.
 final class OutputFile: @unchecked Sendable {
   /// How many bytes may wait before `write` does.
   static let highWater = 1 << 20
@@ -19,6 +20,7 @@ final class OutputFile: @unchecked Sendable {
   private let loop: EventLoop
   private let descriptor: Int32
   private let ownsDescriptor: Bool
+  private let isRegularFile: Bool
   private let queue = DispatchQueue(label: "segctl.output")
   /// What `path` is called until it is whole; nil when it is written in place.
   let partialPath: String?
@@ -35,6 +37,8 @@ final class OutputFile: @unchecked Sendable {
     ownsDescriptor = owns
     self.path = path
     self.partialPath = partialPath
+    var status = stat()
+    isRegularFile = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
   deinit {
@@ -92,6 +96,11 @@ final class OutputFile: @unchecked Sendable {
   func write(_ bytes: [UInt8]) async throws {
     if let failure { throw failure }
     guard !bytes.isEmpty else { return }
+    if isRegularFile, !isWriting {
+      note(writeAll(bytes, to: descriptor))
+      if let failure { throw failure }
+      return
+    }
     if pending.isEmpty { pending = bytes } else { pending += bytes }
     startWriting()
     while pending.count >= Self.highWater { try await oneWrite() }
@@ -136,13 +145,17 @@ final class OutputFile: @unchecked Sendable {
     }
   }
 
-  private func wrote(_ code: Int32) {
-    isWriting = false
+  private func note(_ code: Int32) {
     if code == EPIPE {
       failure = .brokenPipe
     } else if code != 0 {
       failure = Failure(.outputFailed, "cannot write to \(path): \(reason(code))")
     }
+  }
+
+  private func wrote(_ code: Int32) {
+    isWriting = false
+    note(code)
     startWriting()
     let promise = waiter
     waiter = nil

@@ -103,6 +103,10 @@ final class Link: @unchecked Sendable {
   var eagerReads = 0
   /// A row has come out of the last read.
   var hasCopied = false
+  /// Made for the first COPY.
+  var gathering: FineTimer?
+  /// Its reader waits for the timer, not for the socket.
+  var isGathering = false
 
   // What the server remembers for this connection.
   var prepared: [String: PreparedStatement] = [:]

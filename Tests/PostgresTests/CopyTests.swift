@@ -29,6 +29,49 @@ struct CopyTests {
     }
   }
 
+  @Test("rows that come one by one, in large and in small pieces, are all handed over in order without waiting")
+  func copiesTrickles() async throws {
+    try await withPool(connections: 1) { pool in
+      for (count, width, pause) in [
+        (200, 9_000, "0.001"), (2_000, 100, "0"), (60, 100_000, "0.002"), (50_000, 10, "0"),
+      ] {
+        var seen: [Int64] = []
+        try await pool.withConnection { connection in
+          try await connection.copyOut(
+            """
+            COPY (SELECT n, repeat('x', \(width)), pg_sleep(\(pause)) FROM generate_series(1::bigint, \(count)) n)
+            TO STDOUT (FORMAT binary)
+            """,
+            rows: { bytes in
+              var reader = WireReader(bytes)
+              _ = try reader.fieldCount()
+              seen.append(try reader.int64())
+            })
+        }
+        #expect(seen == Array(1...Int64(count)))
+      }
+      try await expectServing(pool)
+    }
+  }
+
+  @Test("a deadline or the server's end interrupts rows that come one by one, and the pool serves on")
+  func interruptsTrickles() async throws {
+    try await withPool(connections: 1) { pool in
+      let sql =
+        "COPY (SELECT repeat('x', 9000), pg_sleep(0.0005) FROM generate_series(1, 10000000)) TO STDOUT (FORMAT binary)"
+      for round in 0..<10 {
+        var rows = 0
+        let error = await #expect(throws: PostgresError.self) {
+          try await pool.withConnection(deadline: .now + .milliseconds(50 + round)) { connection in
+            try await connection.copyOut(sql, rows: { _ in rows += 1 })
+          }
+        }
+        #expect(error?.kind == .timedOut)
+        try await expectServing(pool)
+      }
+    }
+  }
+
   @Test("1,000,000 rows to a slow reader stay in little memory, and the loop serves others meanwhile")
   func keepsMemoryFlat() async throws {
     try await withPool(connections: 2) { pool in

@@ -45,9 +45,10 @@ final class AuditExports: @unchecked Sendable {
     turns -= 1
   }
 
-  /// How many rows a chunk may have that would like to have so many; `release` them when their reader has taken them.
+  /// How many rows a chunk may have that would like to have so many; `release` them when their reader has taken them. Half of what
+  /// is left at most, so that there is always something left for the next.
   func reserve(_ rows: Int) -> Int {
-    let room = (Self.memory - reserved) / Self.recordBytes
+    let room = (Self.memory - reserved) / Self.recordBytes / 2
     let granted = min(rows, max(AuditPace.fewest, room))
     reserved += granted * Self.recordBytes
     return granted
@@ -62,7 +63,7 @@ final class AuditExports: @unchecked Sendable {
 /// memory.
 struct AuditPace {
   static let fewest = 512
-  private static let most = 16_384
+  private static let most = 32_768
   private static let quick = Duration.milliseconds(50)
   private static let slow = Duration.milliseconds(150)
 

@@ -46,10 +46,10 @@ def output(process):
     return text
 
 
-def summary(microseconds):
-    values = sorted(microseconds)
-    at = lambda fraction: round(values[min(len(values) - 1, int(fraction * len(values)))] / 1000, 2)
-    return {"p50_ms": at(0.5), "p99_ms": at(0.99), "p999_ms": at(0.999), "max_ms": at(1), "mean_ms": round(statistics.mean(values) / 1000, 2)}
+def summary(seconds):
+    values = sorted(seconds)
+    at = lambda fraction: round(1000 * values[min(len(values) - 1, int(fraction * len(values)))], 2)
+    return {"p50_ms": at(0.5), "p99_ms": at(0.99), "p999_ms": at(0.999), "max_ms": at(1), "mean_ms": round(1000 * statistics.mean(values), 2)}
 
 
 def prepare(folder):
@@ -80,12 +80,12 @@ def measure(folder, options):
         sys.exit("not every change came once")
     begun = {user: begin for user, begin, _ in rows}
     committed = {user: commit for user, _, commit in rows}
-    since = lambda instant: summary([came[user] - instant[user] for came in received for user in came])
+    since = lambda instant: summary([(came[user] - instant[user]) / 1e6 for came in received for user in came])
     seconds = (max(answered.values()) - min(answered.values())) / 1e6
     return {
         "changes": count, "followers": options.followers, "changes_per_second": round(count / seconds),
         "from_record_time": since(begun), "from_commit": since(committed), "from_acknowledgement": since(answered),
-        "commit_to_acknowledgement": summary([answered[user] - committed[user] for user in answered]),
+        "commit_to_acknowledgement": summary([(answered[user] - committed[user]) / 1e6 for user in answered]),
     }
 
 

@@ -66,14 +66,17 @@ struct AuditPace {
   private static let most = 32_768
   private static let quick = Duration.milliseconds(50)
   private static let slow = Duration.milliseconds(150)
+  /// Bytes.
+  private static let mostLead = 512 << 10
 
   private(set) var rows = 2048
 
   /// The next chunk is read when no more than so many bytes of the one before wait: enough to send until it comes.
-  var lead: Int { rows * 32 }
+  var lead: Int { min(rows * 32, Self.mostLead) }
 
   mutating func chunkTaken(in time: Duration) {
     if time < Self.quick { rows = min(rows * 2, Self.most) }
-    if time > Self.slow { rows = max(rows / 2, Self.fewest) }
+    // At once as few as it takes in that time: the sockets took the first chunks, so the one that a slow reader stalls at is large.
+    if time > Self.slow { rows = max(Int(Double(rows) * (Self.slow / time)), Self.fewest) }
   }
 }

@@ -57,6 +57,9 @@ def refuses(address):
         socket.create_connection((host, int(port)), PATIENCE).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        # The listener went away with this connection in its queue.
+        return False
     return False
 
 
